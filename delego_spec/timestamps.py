@@ -1,0 +1,48 @@
+"""Time stamps (§8): RFC 3339 UTC, written with microseconds and ``+00:00``; whole microseconds inside.
+
+No clock here: a shell reads the time once per operation and passes it in as ``Micros``.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from delego_spec.errors import TimestampError
+from delego_spec.types import Micros
+
+SECOND: Final = 1_000_000  # microseconds
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MAX: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_RFC3339_UTC: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(?:Z|\+00:00)", re.ASCII
+)
+
+
+def format_ts(micros: Micros) -> str:
+    """``2026-01-01T00:00:00.000000+00:00``. Raises TimestampError for a time outside the years 1970–9999."""
+    if not 0 <= micros <= _MAX:
+        raise TimestampError(f"time {micros} is outside the years 1970 to 9999")
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")
+
+
+def parse_ts(text: str) -> Micros:
+    """Read RFC 3339 UTC: ``Z`` or ``+00:00``, no fraction or up to nine digits (cut to microseconds).
+
+    Other offsets are refused: a chain in two time zones cannot be read by eye. Raises TimestampError.
+    """
+    match = _RFC3339_UTC.fullmatch(text)
+    if match is None:
+        raise TimestampError(f"{text!r:.60} is not an RFC 3339 time in UTC")
+    fraction = (match[2] or "").ljust(6, "0")[:6]
+    try:
+        whole = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+    except ValueError:
+        raise TimestampError(f"{text!r:.60} is not a date that exists") from None
+    micros = (whole - _EPOCH) // _MICROSECOND + int(fraction)
+    if micros < 0:
+        raise TimestampError(f"{text!r:.60} lies before 1970")
+    return Micros(micros)
