@@ -1,0 +1,1 @@
+"""Durable truth: receipts, approvals, executions, used nonces, keys and anchors."""
