@@ -1,0 +1,326 @@
+"""Chain verification as a stream (§8.1) and against head anchors (§8.3).
+
+Nothing here raises on bad input: a receipt that cannot be read is a problem in the report. A chain is
+checked in batches that do not depend on each other, so that a shell can spread them over threads, and then
+joined in order:
+
+    verifier = ChainVerifier(key)
+    for batch in batches:                       # lists of lines, without their newlines
+        verifier.join(check_batch(batch, key))  # check_batch may run anywhere, join is called in order
+    report = verifier.finish()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from delego_spec.anchors import Anchor
+from delego_spec.canonical import canonical
+from delego_spec.ed25519 import PublicKey
+from delego_spec.errors import CanonicalError, ReceiptError, TimestampError
+from delego_spec.receipts import (
+    DECODE_PAYLOAD,
+    ENCODE_PAYLOAD,
+    GENESIS,
+    PAYLOAD_FIELDS,
+    RECEIPT_FIELDS,
+    Payload,
+    decode_members,
+    decode_payload,
+    split_line,
+)
+from delego_spec.timestamps import parse_ts
+from delego_spec.types import Digest, is_digest
+
+Code: TypeAlias = Literal["content", "linkage", "signature", "structure", "seq", "head"]
+Completeness: TypeAlias = Literal["anchored", "cannot_be_ruled_out"]
+
+BATCH: Final = 256  # receipts: large enough to hide hand-over costs, small enough to bound memory
+MAX_PROBLEMS: Final = 1000  # kept in a report; the rest are counted
+
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChainProblem:
+    """One thing wrong with a chain. ``place`` is a seq, or a line number from 0 where no seq can be read."""
+
+    code: Code
+    place: int
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(slots=True)
+class BatchReport:
+    """What one batch showed by itself, and its loose ends: how it hangs together with its neighbours."""
+
+    count: int = 0
+    first: tuple[int, str] | None = None  # (seq, prev_hash) of the first readable receipt
+    first_index: int = 0  # lines in front of it
+    last: Anchor | None = None  # of the last readable receipt
+    trailing: int = 0  # unreadable lines behind it
+    problems: list[ChainProblem] = field(default_factory=list)
+    at_first: int = 0  # how many of `problems` come before the first receipt's link is judged
+    seen: dict[int, Digest] = field(default_factory=dict)  # entry hashes at the anchored places
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """The verdict on a chain.
+
+    ``completeness`` is ``anchored`` only if an anchor given by the caller was found: without one, cutting
+    off the newest receipts, or all of them, leaves a valid chain.
+    """
+
+    count: int
+    head: Anchor | None
+    problems: tuple[ChainProblem, ...]
+    problem_count: int
+    completeness: Completeness
+    anchored_through: int | None  # the highest anchored seq that was found in place
+
+    @property
+    def valid(self) -> bool:
+        """No problem was found in what is there. Read it together with ``completeness``."""
+        return self.problem_count == 0
+
+
+def verify_chain(
+    lines: Iterable[bytes],
+    key: PublicKey,
+    *,
+    expected_head: Anchor | None = None,
+    anchors: Sequence[Anchor] = (),
+) -> ChainReport:
+    """Verify receipts one after the other (§8.1), in memory bounded by one batch.
+
+    ``expected_head``: the chain must end exactly there. ``anchors``: each must be found in place, and the
+    chain may have grown since. ``lines`` have no newline; see ``delego_ledger`` for reading files.
+    """
+    verifier = ChainVerifier(expected_head=expected_head, anchors=anchors)
+    iterator = iter(lines)
+    while batch := list(islice(iterator, BATCH)):
+        verifier.join(check_batch(batch, key, start=verifier.count, wanted=verifier.wanted))
+    return verifier.finish()
+
+
+class ChainVerifier:
+    """Joins the reports of consecutive batches. Not safe for use by several threads at once."""
+
+    def __init__(self, *, expected_head: Anchor | None = None, anchors: Sequence[Anchor] = ()) -> None:
+        self._expected_head = expected_head
+        self._anchors = tuple(anchors)
+        self.wanted = frozenset(anchor.seq for anchor in self._anchors)
+        self.count = 0  # lines joined so far
+        self._next_seq = 0
+        self._prev_hash: str = GENESIS
+        self._head: Anchor | None = None
+        self._seen: dict[int, Digest] = {}
+        self._problems: list[ChainProblem] = []
+        self._problem_count = 0
+
+    def join(self, report: BatchReport) -> None:
+        """Add the next batch, in the chain's order."""
+        self.count += report.count
+        if report.first is None:
+            self._add(report.problems)
+            self._next_seq += report.count
+            return
+        seq, prev_hash = report.first
+        self._add(report.problems[: report.at_first])
+        self._add(_link_problems(seq, prev_hash, self._next_seq + report.first_index, self._prev_hash))
+        self._add(report.problems[report.at_first :])
+        self._seen.update(report.seen)
+        if report.last is not None:
+            self._head = report.last
+            self._prev_hash = report.last.entry_hash
+            self._next_seq = report.last.seq + 1 + report.trailing
+
+    def finish(self) -> ChainReport:
+        """Judge the anchors and give the verdict."""
+        if self._expected_head is not None and self._head != self._expected_head:
+            self._add([_head_problem(self._expected_head, self._head)])
+        for anchor in self._anchors:
+            found = self._seen.get(anchor.seq)
+            if found != anchor.entry_hash:
+                where = self._head if found is None else Anchor(anchor.seq, found)
+                self._add([_head_problem(anchor, where)])
+        placed = [anchor.seq for anchor in self._anchors if self._seen.get(anchor.seq) == anchor.entry_hash]
+        if self._expected_head is not None and self._head == self._expected_head:
+            placed.append(self._expected_head.seq)
+        return ChainReport(
+            count=self.count,
+            head=self._head,
+            problems=tuple(self._problems),
+            problem_count=self._problem_count,
+            completeness="anchored" if placed else "cannot_be_ruled_out",
+            anchored_through=max(placed, default=None),
+        )
+
+    def _add(self, problems: Sequence[ChainProblem]) -> None:
+        self._problem_count += len(problems)
+        self._problems.extend(problems[: MAX_PROBLEMS - len(self._problems)])
+
+
+def check_batch(
+    lines: Sequence[bytes], key: PublicKey, *, start: int = 0, wanted: frozenset[int] = frozenset()
+) -> BatchReport:
+    """Check consecutive lines as far as they go by themselves (§8.1). Pure, and safe to run in any thread.
+
+    ``start``: the number of the first line, from 0. ``wanted``: the seqs whose entry_hash to note for
+    comparing anchors.
+    """
+    report = BatchReport(count=len(lines))
+    problems = report.problems
+    last: Anchor | None = None
+    for number, line in enumerate(lines, start):
+        found = _read_fast(line) or _read_slow(line, number, problems)
+        if found is None:
+            report.trailing += 1
+            continue
+        seq, prev_hash = found.seq, found.prev_hash
+        # 1. The content is what was hashed: an edited field.
+        if hashlib.sha256(found.payload).hexdigest() != found.entry_hash:
+            problems.append(ChainProblem("content", seq, f"seq {seq}: content hash mismatch (tampered)"))
+        # 2. The link: a receipt removed, inserted or moved.
+        if last is None:
+            report.first = (seq, prev_hash)
+            report.first_index = number - start
+            report.at_first = len(problems)
+        else:
+            problems.extend(_link_problems(seq, prev_hash, last.seq + 1 + report.trailing, last.entry_hash))
+        # 3. The signature: a receipt that the ledger's key never signed.
+        if not _signature_holds(found, key):
+            problems.append(ChainProblem("signature", seq, f"seq {seq}: bad signature"))
+        # 4. [strict] Field types and formats: a signed receipt that no two readers would read alike.
+        problems.extend(found.strict)
+        last = Anchor(seq, found.entry_hash)
+        report.trailing = 0
+        if seq in wanted:
+            report.seen[seq] = found.entry_hash
+    report.last = last
+    return report
+
+
+@dataclass(slots=True)
+class _Found:
+    """One line, as far as it could be read."""
+
+    seq: int
+    prev_hash: str
+    payload: bytes
+    entry_hash: Digest
+    signature: str
+    strict: list[ChainProblem]
+
+
+def _read_fast(line: bytes) -> _Found | None:
+    """A line in our own spelling: canonical payload bytes, then hash and signature. None for all others."""
+    parts = split_line(line)
+    if parts is None:
+        return None
+    payload, entry_hash, signature = parts
+    try:
+        fields = DECODE_PAYLOAD(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # Equal bytes after a round trip leave no room for duplicate members or a second spelling.
+    if ENCODE_PAYLOAD(fields) != payload:
+        return None
+    strict = _format_problems(fields)
+    return _Found(fields.seq, fields.prev_hash, payload, Digest(entry_hash), signature, strict)
+
+
+def _read_slow(line: bytes, number: int, problems: list[ChainProblem]) -> _Found | None:
+    """A line in any other JSON spelling; what is wrong with it is added to ``problems`` or to the result."""
+    try:
+        members = decode_members(line)
+    except ReceiptError:
+        problems.append(ChainProblem("structure", number, f"line {number}: unparseable receipt (corrupt)"))
+        return None
+    seq = members.get("seq")
+    place = seq if type(seq) is int else number
+    missing = sorted(RECEIPT_FIELDS - members.keys())
+    if missing:
+        problems.append(
+            ChainProblem("structure", place, f"seq {place}: missing field(s) {missing} (tampered)")
+        )
+        return None
+    context = members.pop("context", {})
+    unknown = sorted(members.keys() - RECEIPT_FIELDS)
+    strict = []
+    if unknown:
+        strict.append(ChainProblem("structure", place, f"seq {place}: unknown field(s) {unknown}"))
+    if type(context) is not dict:
+        strict.append(ChainProblem("structure", place, f"seq {place}: 'context' is not an object"))
+    payload_members = {name: members[name] for name in PAYLOAD_FIELDS}
+    try:
+        payload = canonical(payload_members)
+    except CanonicalError:
+        problems.append(ChainProblem("structure", number, f"line {number}: unparseable receipt (corrupt)"))
+        return None
+    strict.extend(_payload_problems(payload, place))
+    entry_hash, signature, prev_hash = members["entry_hash"], members["signature"], members["prev_hash"]
+    return _Found(
+        place,
+        prev_hash if type(prev_hash) is str else "",
+        payload,
+        Digest(entry_hash) if type(entry_hash) is str else Digest(""),
+        signature if type(signature) is str else "",
+        strict,
+    )
+
+
+def _payload_problems(payload: bytes, place: int) -> list[ChainProblem]:
+    try:
+        return _format_problems(decode_payload(payload))
+    except ReceiptError as error:
+        return [ChainProblem("structure", place, f"seq {place}: {error}")]
+
+
+def _format_problems(fields: Payload) -> list[ChainProblem]:
+    """[strict] What the types do not say: hash formats, the time stamp, seq."""
+    wrong = []
+    if not is_digest(fields.intent_hash):
+        wrong.append("'intent_hash' is not 64 lower-case hexadecimal digits")
+    if not is_digest(fields.action_fingerprint):
+        wrong.append("'action_fingerprint' is not 64 lower-case hexadecimal digits")
+    if fields.seq < 0:
+        wrong.append("'seq' is negative")
+    try:
+        parse_ts(fields.ts)
+    except TimestampError:
+        wrong.append("'ts' is not an RFC 3339 time in UTC")
+    return [ChainProblem("structure", fields.seq, f"seq {fields.seq}: {text}") for text in wrong]
+
+
+def _link_problems(seq: int, prev_hash: str, expected_seq: int, expected_hash: str) -> list[ChainProblem]:
+    problems = []
+    if prev_hash != expected_hash:
+        problems.append(ChainProblem("linkage", seq, f"seq {seq}: broken chain link"))
+    # Contiguous places, so that "N receipts" and "seq N-1" say the same, and an anchor names one receipt.
+    if seq != expected_seq:
+        problems.append(ChainProblem("seq", seq, f"seq {seq}: out of sequence, expected {expected_seq}"))
+    return problems
+
+
+def _signature_holds(found: _Found, key: PublicKey) -> bool:
+    # Upper-case or spaced hex is a second spelling of one signature: refused.
+    if _SIGNATURE.fullmatch(found.signature) is None:
+        return False
+    return key.verify(found.entry_hash.encode(errors="replace"), bytes.fromhex(found.signature))
+
+
+def _head_problem(expected: Anchor, found: Anchor | None) -> ChainProblem:
+    tail = "no receipts" if found is None else found.short
+    return ChainProblem("head", expected.seq, f"head mismatch: expected {expected.short}, found {tail}")

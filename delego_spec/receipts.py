@@ -1,0 +1,206 @@
+"""Receipts (§8): one signed, hash-linked record of one decision or execution.
+
+    entry_hash = H(payload)        signature = hex(Ed25519(key, UTF8(entry_hash)))
+
+A receipt travels as one line: the payload's own canonical bytes, with ``entry_hash`` and ``signature``
+added behind them, so that what was hashed is what is stored and what is exported. Not here: checking a
+chain of them (``chain``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from delego_spec.anchors import Anchor
+from delego_spec.canonical import MAX_BYTES, canonical, parse_json
+from delego_spec.ed25519 import Signer
+from delego_spec.errors import CanonicalError, ReceiptError
+from delego_spec.timestamps import format_ts
+from delego_spec.types import ApprovalId, Digest, JSONObject, Micros
+
+Phase: TypeAlias = Literal["decision", "execution"]
+Outcome: TypeAlias = Literal["allow", "deny", "needs_approval"]
+
+GENESIS: Final = "GENESIS"  # prev_hash of the first receipt
+MAX_PAYLOAD_BYTES: Final = MAX_BYTES  # a payload is canonical JSON and shares its limit (§3)
+MAX_LINE_BYTES: Final = 1024 * 1024  # of one receipt as a line, context included
+
+PAYLOAD_FIELDS: Final = frozenset(
+    {
+        "seq",
+        "ts",
+        "phase",
+        "outcome",
+        "rule",
+        "reasons",
+        "intent_hash",
+        "action_fingerprint",
+        "action_summary",
+        "approval_id",
+        "prev_hash",
+    }
+)
+RECEIPT_FIELDS: Final = PAYLOAD_FIELDS | {"entry_hash", "signature"}
+
+
+class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The eleven signed fields. Declared in alphabetical order, so that encoding it is canonical."""
+
+    action_fingerprint: str
+    action_summary: str
+    approval_id: str | None
+    intent_hash: str
+    outcome: Outcome
+    phase: Phase
+    prev_hash: str
+    reasons: tuple[str, ...]
+    rule: str | None
+    seq: int
+    ts: str
+
+
+ENCODE_PAYLOAD: Final = msgspec.json.Encoder().encode
+DECODE_PAYLOAD: Final = msgspec.json.Decoder(Payload).decode
+
+# The tail that `encode_line` writes when there is no context. Quotes inside JSON strings are escaped, so the
+# expression cannot match inside one.
+_TAIL: Final = re.compile(rb',"entry_hash":"([0-9a-f]{64})","signature":"([0-9a-f]{128})"\}')
+_TAIL_BYTES: Final = len(b',"entry_hash":""') + 64 + len(b',"signature":""}') + 128
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a receipt says; the ledger adds place, time, link, hash and signature."""
+
+    phase: Phase
+    outcome: Outcome
+    rule: str | None
+    reasons: tuple[str, ...]
+    intent_hash: Digest
+    action_fingerprint: Digest
+    action_summary: str
+    approval_id: ApprovalId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry in its place in the chain: the bytes that are hashed, and their hash. Not signed yet."""
+
+    seq: int
+    payload: bytes
+    entry_hash: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One signed receipt. ``context`` is unsigned (§8.4) and never read by a decision or by verification."""
+
+    payload: Payload
+    payload_bytes: bytes
+    entry_hash: Digest
+    signature: str
+    context: JSONObject | None = None
+
+    @property
+    def anchor(self) -> Anchor:
+        return Anchor(self.payload.seq, self.entry_hash)
+
+    @property
+    def line(self) -> bytes:
+        """The receipt as one line of JSON Lines, without the newline."""
+        return encode_line(self.payload_bytes, self.entry_hash, self.signature, self.context)
+
+
+def seal(entry: Entry, *, seq: int, ts: Micros, prev_hash: str) -> Sealed:
+    """Put an entry in its place: build the payload and hash it (§8).
+
+    ``prev_hash`` is the entry_hash before it, or ``GENESIS``. Raises ReceiptError when the payload would be
+    larger than canonical JSON may be, TimestampError for a time outside the years 1970–9999.
+    """
+    payload = ENCODE_PAYLOAD(
+        Payload(
+            action_fingerprint=entry.action_fingerprint,
+            action_summary=entry.action_summary,
+            approval_id=entry.approval_id,
+            intent_hash=entry.intent_hash,
+            outcome=entry.outcome,
+            phase=entry.phase,
+            prev_hash=prev_hash,
+            reasons=entry.reasons,
+            rule=entry.rule,
+            seq=seq,
+            ts=format_ts(ts),
+        )
+    )
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise ReceiptError(f"a receipt of {len(payload)} bytes is too large; at most {MAX_PAYLOAD_BYTES}")
+    return Sealed(seq, payload, Digest(hashlib.sha256(payload).hexdigest()))
+
+
+def sign(entry_hash: Digest, signer: Signer) -> str:
+    """The receipt's signature: 128 lower-case hexadecimal digits over the 64 of the hash (§8)."""
+    return signer.sign(entry_hash.encode()).hex()
+
+
+def encode_line(payload: bytes, entry_hash: str, signature: str, context: JSONObject | None = None) -> bytes:
+    """One receipt as one line, without the newline: the hashed bytes unchanged, then what was added.
+
+    Raises CanonicalError for a context that is not canonical JSON.
+    """
+    tail = f',"entry_hash":"{entry_hash}","signature":"{signature}"'.encode()
+    if context is not None:
+        tail += b',"context":' + canonical(context, name="context")
+    return payload[:-1] + tail + b"}"
+
+
+def split_line(line: bytes) -> tuple[bytes, str, str] | None:
+    """``(payload, entry_hash, signature)`` of a line as ``encode_line`` writes it without context.
+
+    None for any other spelling, which ``decode_line`` then reads the slow way.
+    """
+    match = _TAIL.fullmatch(line, len(line) - _TAIL_BYTES) if len(line) > _TAIL_BYTES else None
+    if match is None:
+        return None
+    return line[:-_TAIL_BYTES] + b"}", match[1].decode(), match[2].decode()
+
+
+def decode_members(line: bytes) -> JSONObject:
+    """The members of one line, strictly read: UTF-8, no duplicates, an object. Raises ReceiptError."""
+    try:
+        members = parse_json(line, name="receipt", max_bytes=MAX_LINE_BYTES)
+    except CanonicalError as error:
+        raise ReceiptError(str(error)) from None
+    if type(members) is not dict:
+        raise ReceiptError("receipt: is not an object")
+    return members
+
+
+def decode_line(line: bytes) -> Receipt:
+    """Read one line in any JSON spelling. Raises ReceiptError. The receipt is read, *not* verified."""
+    members = decode_members(line)
+    context = members.pop("context", None)
+    missing = sorted(RECEIPT_FIELDS - members.keys())
+    unknown = sorted(members.keys() - RECEIPT_FIELDS)
+    if missing or unknown:
+        raise ReceiptError(f"receipt: missing field(s) {missing}, unknown field(s) {unknown}")
+    entry_hash, signature = members.pop("entry_hash"), members.pop("signature")
+    if type(entry_hash) is not str or type(signature) is not str or not isinstance(context, dict | None):
+        raise ReceiptError("receipt: 'entry_hash' and 'signature' are strings, 'context' is an object")
+    try:
+        payload_bytes = canonical(members, name="receipt")
+    except CanonicalError as error:
+        raise ReceiptError(str(error)) from None
+    return Receipt(decode_payload(payload_bytes), payload_bytes, Digest(entry_hash), signature, context)
+
+
+def decode_payload(payload: bytes) -> Payload:
+    """Read the eleven fields and check their types. Raises ReceiptError."""
+    try:
+        return DECODE_PAYLOAD(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ReceiptError(f"receipt: {str(error)[:200].lower()}") from None
