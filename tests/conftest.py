@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-# `tests` has no package (it would shadow the layout of the source), so its helper modules are put in reach here.
+# `tests` has no package (it would shadow the layout of the source), so its helpers are put in reach here.
 sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile(
