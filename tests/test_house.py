@@ -14,6 +14,7 @@ from tree import PACKAGES, project_files, source_only
 pytestmark = source_only
 
 MAX_LINES = 450
+MAX_TEST_LINES = 750  # tables of cases make a test file long, not hard to read
 ROOMS_WITHOUT_PACKAGE = ("ledger", "cli", "authorizer", "broker", "agent", "conformance", "tests")
 BINARY_SUFFIXES = {".gif", ".ico", ".jpg", ".png", ".woff2"}
 THIS_FILE = Path(__file__).resolve()
@@ -27,8 +28,8 @@ REGISTRY = re.compile(
     r"|-index-url|find-links|(?:PIP|UV)_(?:\w+_)?(?:INDEX|FIND_LINKS)|index_url",
     re.IGNORECASE,
 )
-CLAIM = re.compile(
-    r"tamper[- ]?proof|\bimmutabl[ey]\b|exactly-once|\bcompliant\b|un-?hackable", re.IGNORECASE
+CLAIM = re.compile(  # SQLite's own option "immutable=1" is no claim
+    r"tamper[- ]?proof|\bimmutabl[ey]\b(?!=)|exactly-once|\bcompliant\b|un-?hackable", re.IGNORECASE
 )
 
 
@@ -96,6 +97,7 @@ def test_no_file_contains(pattern: re.Pattern[str]) -> None:
         (REGISTRY, "pip install --find-links wheels"),
         (CLAIM, "a Tamper-Proof ledger"),
         (CLAIM, "an immutable log"),
+        (CLAIM, "immutability: immutable, always"),
         (CLAIM, "with exactly-once effects"),
         (CLAIM, "SOC 2 compliant"),
     ],
@@ -116,10 +118,12 @@ def test_an_ordinary_path_is_not_taken_for_a_machine_path(tmp_path: Path, line: 
 
 
 def test_no_module_is_too_long_to_be_read_at_once() -> None:
-    lengths = {path: len(path.read_bytes().splitlines()) for path in project_files() if path.suffix == ".py"}
-    assert [
-        f"{path.relative_to(ROOT)}: {lines}" for path, lines in lengths.items() if lines > MAX_LINES
-    ] == []
+    too_long = {}
+    for path in project_files():
+        name, lines = path.relative_to(ROOT).as_posix(), len(path.read_bytes().splitlines())
+        if path.suffix == ".py" and lines > (MAX_TEST_LINES if name.startswith("tests/") else MAX_LINES):
+            too_long[name] = lines
+    assert too_long == {}
 
 
 def test_the_changelog_has_a_section_for_this_version() -> None:
