@@ -90,7 +90,8 @@ class DocumentSchema:
             say = _SENTENCES.get(keyword)
             value = _value_at(document.value, path)
             text = error.message if say is None else say(value, schema, _name(path))
-            yield document.problem(path, text + _hint(schema))
+            close = _closest(value, _words(schema)) if keyword == "enum" else ""
+            yield document.problem(path, f"{text}{_hint(schema)}{close}")
 
     def _unknown_keys(self, document: Document, path: Path, schema: JSONObject) -> Iterable[Problem]:
         known = sorted(_members(schema.get("properties")))
@@ -184,8 +185,7 @@ def _wrong_type(value: JSON, schema: JSONObject, _: str) -> str:
 
 
 def _wrong_word(value: JSON, schema: JSONObject, name: str) -> str:
-    words = _words(schema)
-    return f"unknown {name} {shown(value)}; use {_either(words)}{_closest(value, words)}"
+    return f"unknown {name} {shown(value)}; use {_either(_words(schema))}"
 
 
 # keyword -> (value, subschema, name of the place) -> sentence
@@ -202,6 +202,6 @@ _SENTENCES: Final[Mapping[str, Callable[[JSON, JSONObject, str], str]]] = Mappin
         "minItems": lambda *_: "is an empty list",
         "minProperties": lambda *_: "is empty",
         "uniqueItems": lambda *_: "names one value twice",
-        "pattern": lambda value, _, name: f"{shown(value)} is not a {name} as it is written here",
+        "pattern": lambda value, *_: f"{shown(value)} does not have the form that is wanted",
     }
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -94,18 +94,22 @@ def read_yaml(text: str, *, max_bytes: int = MAX_BYTES, loader: type[Any] = LOAD
     if refusal is not None:
         return Document(None, complete=False, problems=(refusal,))
     builder = _Builder()
+    events = yaml.parse(text, Loader=loader)
+    while not builder.stopped and (event := _next(events, builder)) is not None:
+        builder.take(event)
+    return builder.document()
+
+
+def _next(events: Iterator[Any], builder: _Builder) -> Any:
     try:
-        for event in yaml.parse(text, Loader=loader):
-            builder.take(event)
-            if builder.stopped:
-                break
+        return next(events, None)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = None if mark is None else Place(mark.line + 1, mark.column + 1)
         builder.stop((), f"is not YAML: {_syntax(error)}", place)
     except (yaml.YAMLError, ValueError, OverflowError):  # the pure parser on \UFFFFFFFF or %YAML 99…9
         builder.stop((), "is not YAML: an escape or a directive holds an impossible number", None)
-    return builder.document()
+    return None
 
 
 def path_text(path: Path) -> str:
@@ -341,11 +345,12 @@ def _resolve(text: str) -> tuple[JSON, str | None]:
     if _JSON_NUMBER.fullmatch(text):
         return _number(text)
     if _DECIMAL.fullmatch(text):
-        return None, f"{shown(text)} is read differently by different programs; {_plainer(text)}"
+        return None, f"{shown(text)} is read differently by different programs; {_write(_plainer(text))}"
     if _EXPONENT.fullmatch(text):
         return None, f"{shown(text)} has an exponent; write the digits out or quote it"
     if _RADIX.fullmatch(text):
-        return None, f"{shown(text)} is not a decimal number; write {int(text, 0):.0f} or quote it"
+        spelled = str(int(text, 0)) if len(text) <= _MAX_DIGITS else None
+        return None, f"{shown(text)} is not a decimal number; {_write(spelled)}"
     if _NOT_FINITE.fullmatch(text):
         return None, f"{shown(text)} is not a finite number; quote it if it is meant as text"
     return text, None
@@ -366,9 +371,12 @@ def _number(text: str) -> tuple[JSON, str | None]:
         return None, f"{text} {error.problem}"
 
 
+def _write(spelled: str | None) -> str:
+    return "quote it" if spelled is None or len(spelled) > _MAX_DIGITS else f"write {spelled} or quote it"
+
+
 def _plainer(text: str) -> str:
     """``05000``, ``+5``, ``.5``, ``5.`` in the spelling of JSON."""
     whole, _, fraction = text.lstrip("+-").partition(".")
     sign = "-" if text.startswith("-") else ""
-    spelled = sign + (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "")
-    return f"write {spelled:.40} or quote it"
+    return sign + (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-from support import shared
-
 from delego_spec.action import Action
 from delego_spec.evaluate import Verdict, evaluate
 from delego_spec.explain import explain
 from delego_spec.policy import load_policy
 from delego_spec.types import Micros
+from support import shared
 
 
 class EmptyLedger:
