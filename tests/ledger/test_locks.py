@@ -312,6 +312,34 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @posix_only
+def test_a_child_forked_while_a_place_stands_in_line_does_not_keep_it_standing(path: Path) -> None:
+    program = """
+import os, signal, sys, threading
+from delego_ledger.errors import LedgerBusy
+from delego_ledger.locks import FileLock
+holder, waiter = FileLock(sys.argv[1]), FileLock(sys.argv[1], timeout=0.01)
+with holder:
+    try:
+        waiter.acquire()
+    except LedgerBusy:
+        pass
+    child = os.fork()
+    if not child:
+        signal.pause()
+for thread in threading.enumerate():  # the place in line comes to its turn, and passes on
+    if thread is not threading.main_thread():
+        thread.join()
+try:
+    with FileLock(sys.argv[1], timeout=10):
+        pass
+finally:
+    os.kill(child, signal.SIGKILL)
+"""
+    done = run(program, path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@posix_only
 @pytest.mark.parametrize("waiting", [False, True])
 def test_a_child_that_outlives_a_killed_parent_does_not_keep_the_lock(path: Path, waiting: bool) -> None:
     program = """
@@ -360,13 +388,28 @@ with holder:
         pass
     else:
         sys.exit(2)
-with lock:
+with FileLock(sys.argv[1], timeout=10):
     pass
-with FileLock(sys.argv[1], timeout=60):
+with lock:
     pass
 """
     done = run(program, path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_just_after_the_lock_came_does_not_keep_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = FileLock(path)
+
+    def interrupt(_: FileLock) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FileLock, "_still_named", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            lock.acquire()
+    assert is_free(path)
 
 
 def test_an_interrupt_in_the_moment_that_the_turn_comes_does_not_keep_the_lock(
