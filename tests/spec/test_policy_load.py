@@ -391,19 +391,24 @@ junk = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(keys), inner, max_size=4),
     max_leaves=10,
 )
-names = st.sampled_from(["a", "b", ""])
-matches = st.fixed_dictionaries({}, optional={"method": words, "host": words, "path": words}) | junk
+names = st.sampled_from(["a", "b", "c", "d", "e", ""])
+hosts = st.sampled_from(["api.x", "h:1", "*.x"])
+paths = st.sampled_from(["/x", "*/y", "/a?"])
+methods = st.sampled_from(["GET", ["get", "post"], "*"])
+matches = st.fixed_dictionaries({"path": paths}, optional={"method": methods, "host": hosts})
 forbidden = st.fixed_dictionaries({"name": names, "match": matches}, optional={"description": words})
-limits = st.fixed_dictionaries({}, optional={"rate_limit": st.fixed_dictionaries({"max": scalars}) | junk})
+limits = st.fixed_dictionaries(
+    {}, optional={"rate_limit": st.fixed_dictionaries({"max": st.just(1) | scalars})}
+)
 rules = st.fixed_dictionaries(
     {"name": names, "decision": st.sampled_from(["allow", "needs_approval"]), "match": matches},
-    optional={"constraints": limits, "description": scalars},
+    optional={"constraints": limits, "description": words},
 )
 near_policies = st.fixed_dictionaries(
     {"default": st.sampled_from(["deny", "allow"])},
     optional={
         "version": st.just(1) | scalars,
-        "rules": st.lists(rules | junk, max_size=2) | junk,
+        "rules": st.lists(rules, max_size=2) | junk,
         "forbidden": st.lists(forbidden, max_size=2),
     },
 )
