@@ -290,6 +290,7 @@ def rebuilt(url: str) -> str | Refused:
         ("https://api.example.com/x?q=%2b%26%3d%23", "https://api.example.com/x?q=%2B%26%3D%23"),
         ("https://api.example.com/x?a&&=", "https://api.example.com/x?=&=&a="),
         ("https://api.example.com/x?q=~._-/?:@", "https://api.example.com/x?q=~._-%2F%3F%3A%40"),
+        ("https://api.example.com/x?a/b=c/d", "https://api.example.com/x?a%2Fb=c%2Fd"),
         ("https://[::1]:8443/a;b=c/d%20e", "https://[::1]:8443/a;b=c/d%20e"),
         ("mcp://server/tool", "mcp://server/tool"),
     ],

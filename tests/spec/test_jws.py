@@ -140,6 +140,12 @@ def test_text_that_breaks_parsers_is_a_refusal(text: str) -> None:
     assert code(read_object(b'{"x":' + text.encode() + b"}", "claims")) == "claims"
 
 
+@pytest.mark.parametrize("text", [b"5", b"null", b'"alg"', b"[]", b"true", b""])
+def test_a_header_or_claims_that_are_no_object_are_refused(text: bytes) -> None:
+    assert code(read_object(text, "header")) == "header"
+    assert code(read_object(text, "claims")) == "claims"
+
+
 def test_nesting_that_fits_into_a_token_is_a_refusal_too() -> None:
     deep = b'{"x":' + b"[" * 2900 + b"]" * 2900 + b"}"
     assert code(open_jws(compact(body=deep), KEYS)) == "claims"
