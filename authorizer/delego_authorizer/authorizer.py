@@ -1,0 +1,270 @@
+"""The policy decision point (§2): propose, resolve, the human's decision, recovery.
+
+It never holds a credential and never asks a model. Everything it needs comes in as an argument: ledger,
+broker, clock, randomness, keys. ``home.open_home`` wires the usual ones.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Literal, TypeAlias
+
+from delego_authorizer.brokering import NO_ANSWER, Attempt, call_broker
+from delego_authorizer.config import Config
+from delego_authorizer.deciding import Approvers, DecisionRequest, decide_step, make_ballot
+from delego_authorizer.errors import ApprovalUnknown, Unsettled
+from delego_authorizer.owner import is_abandoned, this_process
+from delego_authorizer.settling import late_step, recover_step, settle_step
+from delego_authorizer.steps import (
+    DecisionStep,
+    Outcomes,
+    Proposal,
+    Rules,
+    Started,
+    propose_step,
+    release_step,
+)
+from delego_authorizer.values import Ballot, Decision, HumanDecision, check_principal
+from delego_ledger.clock import Clock, system_clock
+from delego_ledger.contract import Execution, Ledger
+from delego_ledger.errors import StorageError
+from delego_spec.action import Action
+from delego_spec.anchors import Anchor
+from delego_spec.approvals import Approval
+from delego_spec.callbacks import DecisionCallback
+from delego_spec.ed25519 import PublicKey, Signer
+from delego_spec.explain import Step, explain
+from delego_spec.gateway import Broker, GatewayRequest
+from delego_spec.policy import Policy, policy_digest
+from delego_spec.timestamps import SECOND
+from delego_spec.tokens import Claims, mint
+from delego_spec.types import EpochSeconds
+
+Randomness: TypeAlias = Callable[[int], bytes]  # n → n unpredictable bytes
+
+AGENT: Final = "agent"  # the principal of a caller that gives none
+
+_log = logging.getLogger("delego.authorizer")
+
+
+class Authorizer:
+    """Decides, releases and records. Safe for use by many threads, and by many processes on one ledger."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        config: Config,
+        ledger: Ledger,
+        *,
+        broker: Broker | None = None,
+        token_signer: Signer | None = None,
+        approver_keys: Mapping[str, PublicKey] | None = None,
+        clock: Clock = system_clock,
+        randomness: Randomness = secrets.token_bytes,
+        on_receipt: Callable[[Anchor], None] | None = None,
+    ) -> None:
+        """``broker``: who executes what is released; None: the caller does. ``token_signer``: signs tokens,
+        with a key that is not the ledger's; tokens also need an audience in ``config``. ``approver_keys``:
+        principal → public key. ``on_receipt``: told of the newest receipt after each operation.
+
+        Raises ValueError when the token key is the ledger's, CanonicalError when policy and configuration
+        are too large to be hashed.
+        """
+        if token_signer is not None and token_signer.public_key == ledger.public_key:
+            raise ValueError("the token key must not be the ledger's key")
+        self._ledger = ledger
+        self._broker = broker
+        self._token_signer = token_signer
+        self._approvers = Approvers.of(approver_keys or {})
+        self._clock = clock
+        self._randomness = randomness
+        self._on_receipt = on_receipt
+        digest = policy_digest(policy.document, config.decision_document)
+        self._rules = Rules(policy, config, f"policy sha256:{digest}", this_process(), broker is not None)
+
+    @property
+    def policy(self) -> Policy:
+        return self._rules.policy
+
+    @property
+    def config(self) -> Config:
+        return self._rules.config
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    # --- the agent's side -------------------------------------------------------------------------------
+
+    def propose(self, action: Action, principal: str = AGENT) -> Decision:
+        """Decide one action and, where it is allowed, release it once.
+
+        Raises StorageError where nothing could be recorded (then nothing was released either), Unsettled
+        where the broker was called and its result could not be recorded, ActionTooLarge, PrincipalError.
+        """
+        return self.propose_many([action], principal)[0]
+
+    def propose_many(self, actions: Sequence[Action], principal: str = AGENT) -> list[Decision]:
+        """Decide several actions, in order, in one durable commit; then execute those that are allowed.
+
+        Each counts against the rate limits of those before it. Raises as ``propose``; if one execution
+        raises, the ones behind it are not sent, and ``recover`` settles them.
+        """
+        proposals = [self._proposal(action, principal) for action in actions]
+        steps: list[DecisionStep] = [propose_step(self._rules, proposal) for proposal in proposals]
+        outcomes = self._ledger.submit(steps)
+        return [self._finish(*pair) for pair in zip(outcomes, proposals, strict=True)]
+
+    def resolve(self, approval_id: str, action: Action, principal: str = AGENT) -> Decision:
+        """Release the action that a human approved: exactly this one, once (§7). Raises as ``propose``."""
+        proposal = self._proposal(action, principal)
+        outcome = self._ledger.submit([release_step(self._rules, proposal, approval_id)])[0]
+        return self._finish(outcome, proposal)
+
+    def explain(self, action: Action) -> tuple[Step, ...]:
+        """Why the policy would decide as it does, rule by rule. Changes nothing, and counts nothing."""
+        return explain(self._rules.policy, action, now=self._clock(), counts=None)
+
+    # --- the human's side -------------------------------------------------------------------------------
+
+    def pending(self) -> tuple[Approval, ...]:
+        """The approvals that wait for a decision, oldest first."""
+        now = self._clock()
+        waiting = self._ledger.approvals("pending")
+        return tuple(approval for approval in waiting if approval.status_at(now) == "pending")
+
+    def ballot(self, approval_id: str, approver: str) -> Ballot:
+        """What ``approver`` is asked, with all that their signature must cover. Raises ApprovalUnknown."""
+        approval = self._ledger.approval(approval_id)
+        action = self._ledger.parked_action(approval_id)
+        if approval is None or action is None:
+            raise ApprovalUnknown(approval_id)
+        return make_ballot(approval, action, check_principal(approver))
+
+    def decide(
+        self,
+        approval_id: str,
+        decision: Literal["approve", "deny"],
+        approver: str,
+        *,
+        note: str | None = None,
+        callback: DecisionCallback | None = None,
+    ) -> HumanDecision:
+        """Count a person's decision (§7.2, §7.3). ``callback``: signed over this approver's ``ballot``.
+
+        What does not count leaves the approval as it was, is recorded, and is a value (``accepted``).
+        Raises ApprovalUnknown, PrincipalError, StorageError.
+        """
+        if decision not in ("approve", "deny"):
+            raise ValueError("decision must be 'approve' or 'deny'")
+        request = DecisionRequest(self.ballot(approval_id, approver), decision, approver, note, callback)
+        outcome = self._ledger.submit([decide_step(self._rules, self._approvers, request)])[0]
+        self._tell(outcome.receipt)
+        return outcome
+
+    # --- after a crash ----------------------------------------------------------------------------------
+
+    def recover(self) -> tuple[Execution, ...]:
+        """Settle executions that nobody will settle any more as "outcome unknown"; returns them.
+
+        None is sent again. Those of a live process before its deadline are left alone.
+        """
+        now = self._clock()
+        candidates = tuple(one for one in self._ledger.executions() if is_abandoned(one, now))
+        if not candidates:
+            return ()
+        settled = self._ledger.submit([recover_step(candidates)])[0]
+        self._tell(self._ledger.head())
+        return settled
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _proposal(self, action: Action, principal: str) -> Proposal:
+        return Proposal(action, check_principal(principal), self._randomness(12).hex())
+
+    def _finish(self, outcome: Outcomes, proposal: Proposal) -> Decision:
+        if isinstance(outcome, Started):
+            decision = self._execute(outcome.execution, proposal)
+        elif outcome.allowed:
+            token, problem = self._mint(proposal, outcome.rule, outcome.approval_id)
+            decision = replace(outcome, token=token, reasons=(*outcome.reasons, *problem))
+        else:
+            decision = outcome
+        self._tell(decision.receipt)
+        return decision
+
+    def _execute(self, execution: Execution, proposal: Proposal) -> Decision:
+        """Call the broker for a started execution, and settle it: the write-ahead receipt is durable now."""
+        token, problem = self._mint(proposal, execution.rule, execution.approval_id)
+        assert self._broker is not None  # noqa: S101 - `Started` only comes from rules that call a broker
+        try:
+            if problem:
+                attempt = Attempt("refused", f"broker did not execute: {problem[0]}")
+            else:
+                attempt = call_broker(
+                    self._broker,
+                    GatewayRequest.of(proposal.action, token),
+                    self._rules.config.broker_timeout,
+                    lambda late: self._record_late(execution, late),
+                )
+        except BaseException:
+            self._settle(execution, Attempt("unknown", f"{NO_ANSWER}interrupted while the broker was called"))
+            raise
+        receipt = self._settle(execution, attempt)
+        return Decision(
+            outcome="deny" if attempt.kind == "refused" else "allow",
+            rule=execution.rule,
+            reasons=(*execution.reasons, attempt.reason),
+            intent_hash=execution.intent_hash,
+            action_fingerprint=execution.action_fingerprint,
+            approval_id=execution.approval_id,
+            executed=None if attempt.kind == "unknown" else attempt.kind == "executed",
+            result=attempt.result,
+            token=token if attempt.kind == "released" else None,
+            receipt=receipt,
+        )
+
+    def _settle(self, execution: Execution, attempt: Attempt) -> Anchor:
+        try:
+            return self._ledger.submit([settle_step(execution, attempt)])[0]
+        except StorageError as error:
+            raise Unsettled(execution.id, attempt.outcome, error) from error
+
+    def _record_late(self, execution: Execution, attempt: Attempt) -> None:
+        try:
+            self._tell(self._ledger.submit([late_step(execution, attempt)])[0])
+        except StorageError as error:
+            _log.warning("a late result of %s could not be recorded: %s", execution.id, error)
+
+    def _mint(
+        self, proposal: Proposal, rule: str | None, approval_id: str | None
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """A token for a released action (§9), or None and why there is none although there should be."""
+        config, signer, action = self._rules.config, self._token_signer, proposal.action
+        if signer is None or config.audience is None:
+            return None, ()
+        issued = self._clock() // SECOND
+        claims = Claims(
+            iss=config.issuer,
+            aud=config.audience,
+            iat=EpochSeconds(issued),
+            exp=EpochSeconds(issued + config.token_lifetime),
+            jti=self._randomness(16).hex(),
+            cns=self._randomness(16).hex(),
+            fpr=action.fingerprint,
+            iht=action.intent_hash,
+            apr=approval_id,
+            sub=proposal.principal,
+            pol=(self._rules.policy.version, rule),
+        )
+        try:
+            return mint(claims, signer), ()
+        except Exception as error:  # noqa: BLE001 - a signer may be a device; without a token nothing is sent
+            return None, (f"no token could be minted: {str(error)[:200] or type(error).__name__}",)
+
+    def _tell(self, receipt: Anchor | None) -> None:
+        if receipt is not None and self._on_receipt is not None:
+            self._on_receipt(receipt)

@@ -1,0 +1,133 @@
+"""Calling the broker: once, outside every lock and transaction, and never for longer than it may take."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from delego_authorizer.steps import RELEASED
+from delego_spec.errors import GatewayError
+from delego_spec.gateway import (
+    Broker,
+    BrokerOutcome,
+    Executed,
+    GatewayRequest,
+    NotSent,
+    Refused,
+    check_outcome,
+)
+from delego_spec.types import JSON
+
+Kind: TypeAlias = Literal["executed", "refused", "released", "unknown"]
+
+_SHOWN: Final = 300  # characters of a broker's words in a receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one call of the broker came to, in the words of its receipt."""
+
+    kind: Kind
+    reason: str
+    result: JSON = None
+    outcome: BrokerOutcome | None = None  # what the broker answered, if it did
+
+
+NO_ANSWER: Final = "outcome unknown: "
+
+
+def call_broker(
+    broker: Broker,
+    request: GatewayRequest,
+    timeout: float | None,
+    on_late: Callable[[Attempt], None],
+) -> Attempt:
+    """Call the broker exactly as often as once, and say what came of it. Raises nothing but an interrupt.
+
+    ``timeout``: seconds; the call then goes on in its own thread, and what it comes to in the end is given
+    to ``on_late``. None: wait as long as it takes, in this thread.
+    """
+    if timeout is None:
+        return _attempt(broker, request)
+    call = _Call(broker, request, on_late)
+    context = contextvars.copy_context()
+    try:
+        threading.Thread(target=context.run, args=(call.run,), name="delego-broker", daemon=True).start()
+    except RuntimeError as error:  # no more threads
+        return _not_executed(f"not_sent: {error}")
+    return call.wait(timeout)
+
+
+class _Call:
+    """One call in a thread of its own: either the caller gets its attempt, or ``on_late`` does."""
+
+    def __init__(self, broker: Broker, request: GatewayRequest, on_late: Callable[[Attempt], None]) -> None:
+        self._broker = broker
+        self._request = request
+        self._on_late = on_late
+        self._done = threading.Event()
+        self._mutex = threading.Lock()
+        self._given_up = False
+        self._attempt: Attempt | None = None
+
+    def run(self) -> None:
+        attempt = _attempt(self._broker, self._request)
+        with self._mutex:
+            self._attempt = attempt
+            late = self._given_up
+            self._done.set()
+        if late:
+            self._on_late(attempt)
+
+    def wait(self, timeout: float) -> Attempt:
+        try:
+            self._done.wait(timeout)
+        finally:
+            with self._mutex:
+                attempt = self._attempt
+                self._given_up = attempt is None
+        if attempt is None:
+            return Attempt("unknown", f"{NO_ANSWER}the broker did not answer within {timeout:g} s")
+        return attempt
+
+
+def _attempt(broker: Broker, request: GatewayRequest) -> Attempt:
+    try:
+        answer = broker.execute(request)
+    except NotSent as error:
+        return _not_executed(f"not_sent: {_words(error)}")
+    except Exception as error:  # noqa: BLE001 - whatever a broker throws, the action may have happened
+        return Attempt("unknown", f"{NO_ANSWER}the broker failed: {type(error).__name__}: {_words(error)}")
+    try:
+        return _of_outcome(check_outcome(answer))
+    except GatewayError as error:
+        return Attempt("unknown", f"{NO_ANSWER}the broker's answer is unusable: {_words(error)}")
+
+
+def _of_outcome(outcome: BrokerOutcome) -> Attempt:
+    if isinstance(outcome, Refused):
+        return _not_executed(f"{outcome.code}: {_cut(outcome.message)}", outcome)
+    if isinstance(outcome, Executed):
+        if outcome.error is not None:
+            text = f"{NO_ANSWER}{_cut(outcome.error)}"
+            return Attempt("unknown", text, outcome.result, outcome)
+        status = "" if outcome.status is None else f" (status {outcome.status})"
+        return Attempt("executed", f"executed via broker{status}", outcome.result, outcome)
+    return Attempt("released", RELEASED, None, outcome)
+
+
+def _not_executed(why: str, outcome: BrokerOutcome | None = None) -> Attempt:
+    return Attempt("refused", f"broker did not execute: {why}", None, outcome)
+
+
+def _words(error: BaseException) -> str:
+    return _cut(str(error) or "no reason given")
+
+
+def _cut(text: str) -> str:
+    """Text of unknown origin as one line that fits a receipt and holds no lone surrogate."""
+    line = " ".join(text.encode(errors="replace").decode().split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"

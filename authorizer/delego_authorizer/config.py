@@ -1,0 +1,132 @@
+"""The configuration beside the policy (``config.toml``): read as strictly as the policy is.
+
+The part of it that can change a decision, or what a token permits, is hashed together with the policy into
+every decision receipt; time-outs and anchors are not.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from delego_authorizer.errors import ConfigError
+from delego_spec.documents import DocumentSchema, by_place, parsed_document
+from delego_spec.errors import Problem
+from delego_spec.tokens import DEFAULT_LIFETIME
+from delego_spec.types import JSONObject
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration as loaded, defaults filled in. ``DEFAULTS`` is an empty file's."""
+
+    plain_http_hosts: frozenset[str] = frozenset()
+    approvers: tuple[str, ...] = ()  # empty: anybody who can write the home
+    approval_lifetime: int = 86_400  # seconds
+    release_window: int = 3_600  # seconds, from the last yes
+    required_approvers: int = 1
+    separate_duties: bool = True
+    signed_approvals: bool = False
+    routing_group: str | None = None
+    issuer: str = "delego"
+    audience: str | None = None  # None: no tokens
+    token_lifetime: int = DEFAULT_LIFETIME  # seconds
+    broker_timeout: float = 30.0  # seconds
+    anchor_file: str | None = None  # relative to the home
+    anchor_every: int = 100  # receipts
+
+    @property
+    def decision_document(self) -> JSONObject:
+        """What is hashed into the policy digest: all that can change a decision or a token (§8)."""
+        return {
+            "actions": {"plain_http_hosts": [*sorted(self.plain_http_hosts)]},
+            "approvals": {
+                "approvers": [*sorted(self.approvers)],
+                "lifetime_seconds": self.approval_lifetime,
+                "release_seconds": self.release_window,
+                "required": self.required_approvers,
+                "routing_group": self.routing_group,
+                "separate_duties": self.separate_duties,
+                "signed": self.signed_approvals,
+            },
+            "tokens": {
+                "audience": self.audience,
+                "issuer": self.issuer,
+                "lifetime_seconds": self.token_lifetime,
+            },
+        }
+
+
+DEFAULTS = Config()
+
+
+def load_config(text: str, *, source: str = "config.toml") -> Config:
+    """Read a configuration from TOML text. Raises ConfigError with everything that is wrong."""
+    try:
+        members = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(
+            source, [Problem("", f"is not TOML: {_lower(str(error) or 'nested too deeply')}")]
+        ) from None
+    document = parsed_document(members)
+    problems = _schema().problems(document)
+    if not problems:
+        problems = _contradictions(members)
+    if problems:
+        raise ConfigError(source, by_place(problems))
+    return _config(members)
+
+
+def config_schema() -> JSONObject:
+    """The JSON Schema (draft 2020-12) of the configuration; a fresh copy."""
+    text = files("delego_authorizer").joinpath("schemas", "config.schema.json").read_text(encoding="utf-8")
+    schema: JSONObject = json.loads(text)
+    return schema
+
+
+@cache
+def _schema() -> DocumentSchema:
+    return DocumentSchema(config_schema())
+
+
+def _contradictions(members: dict[str, Any]) -> list[Problem]:
+    approvals = members.get("approvals", {})
+    approvers, required = approvals.get("approvers", []), approvals.get("required", 1)
+    problems = []
+    if approvers and required > len(approvers):
+        text = f"is {required}, but only {len(approvers)} approver(s) are named; no approval could be given"
+        problems.append(Problem("approvals.required", text))
+    if approvals.get("signed") and not approvers:
+        text = "is true, but 'approvals.approvers' names nobody; name who may sign"
+        problems.append(Problem("approvals.signed", text))
+    return problems
+
+
+def _config(members: dict[str, Any]) -> Config:
+    actions, approvals = members.get("actions", {}), members.get("approvals", {})
+    tokens, broker = members.get("tokens", {}), members.get("broker", {})
+    anchors = members.get("anchors", {})
+    return Config(
+        plain_http_hosts=frozenset(actions.get("plain_http_hosts", ())),
+        approvers=tuple(approvals.get("approvers", ())),
+        approval_lifetime=approvals.get("lifetime_seconds", DEFAULTS.approval_lifetime),
+        release_window=approvals.get("release_seconds", DEFAULTS.release_window),
+        required_approvers=approvals.get("required", DEFAULTS.required_approvers),
+        separate_duties=approvals.get("separate_duties", DEFAULTS.separate_duties),
+        signed_approvals=approvals.get("signed", DEFAULTS.signed_approvals),
+        routing_group=approvals.get("routing_group"),
+        issuer=tokens.get("issuer", DEFAULTS.issuer),
+        audience=tokens.get("audience"),
+        token_lifetime=tokens.get("lifetime_seconds", DEFAULTS.token_lifetime),
+        broker_timeout=float(broker.get("timeout_seconds", DEFAULTS.broker_timeout)),
+        anchor_file=anchors.get("file"),
+        anchor_every=anchors.get("every", DEFAULTS.anchor_every),
+    )
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
