@@ -1,0 +1,117 @@
+"""Does every approved action in a chain carry its approvers' own signatures? (§7.3, §8)
+
+The ledger's key proves who wrote a receipt. Whoever holds that key could still write "human approved by
+'alice'"; this check needs alice's key as well. It reads verified receipts in order and the evidence whose
+hashes stand in them. Not here: the chain itself (``chain``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from delego_spec.callbacks import CallbackRefusal, Evidence, evidence_digest, verify_evidence
+from delego_spec.ed25519 import PublicKey
+from delego_spec.errors import CallbackError
+from delego_spec.receipts import Payload
+from delego_spec.types import JSONObject
+
+_EVIDENCE: Final = re.compile(r"approval evidence sha256:([0-9a-f]{64})")
+_HUMAN_YES: Final = "human approved by "
+
+
+@dataclass(slots=True)
+class _Approval:
+    """What the chain has shown about one approval so far."""
+
+    principals: set[str] = field(default_factory=set)  # with a valid signature over this very action
+    released: bool = False
+
+
+class ApprovalAudit:
+    """Feed it the receipts of a verified chain in order; it returns what is wrong with each."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, PublicKey],
+        evidence: Callable[[str], JSONObject | None],
+        *,
+        required_approvers: int = 1,
+    ) -> None:
+        """``keys``: principal → public key. ``evidence``: hash → the evidence object, None if it is not to
+        be had. ``required_approvers``: how many distinct principals must have signed for each action.
+        """
+        self._principals = {key.key_id: name for name, key in keys.items()}
+        self._keys = {key.key_id: key for key in keys.values()}
+        self._evidence = evidence
+        self._required = required_approvers
+        self._approvals: dict[tuple[str, str, str], _Approval] = {}
+        self._nonces: set[str] = set()
+
+    def check(self, receipt: Payload) -> list[str]:
+        """The problems of the next receipt, one string each; empty for one that needs no approval."""
+        if receipt.approval_id is None or receipt.outcome != "allow":
+            return []
+        # Signatures count for one approval, one action and one intent: nothing is carried over.
+        key = (receipt.approval_id, receipt.action_fingerprint, receipt.intent_hash)
+        approval = self._approvals.setdefault(key, _Approval())
+        if receipt.phase == "decision" and receipt.reasons[:1] and receipt.reasons[0].startswith(_HUMAN_YES):
+            principal = self._signer_of(receipt)
+            if isinstance(principal, _Unsigned):
+                return [f"seq {receipt.seq}: {principal.why}"]
+            approval.principals.add(principal)
+            return []
+        problems = []
+        if len(approval.principals) < self._required:
+            problems.append(
+                f"seq {receipt.seq}: approved action of {receipt.approval_id!r} has"
+                f" {len(approval.principals)} of {self._required} valid approver signatures"
+            )
+        if receipt.phase == "execution":
+            # A second release of one yes, written by whoever holds the ledger's key.
+            if approval.released:
+                problems.append(f"seq {receipt.seq}: approval {receipt.approval_id!r} was released before")
+            approval.released = True
+        return problems
+
+    def _signer_of(self, receipt: Payload) -> str | _Unsigned:
+        """The principal whose valid signature stands behind this yes, or why there is none."""
+        hashes = [match[1] for reason in receipt.reasons if (match := _EVIDENCE.fullmatch(reason))]
+        if len(hashes) != 1:
+            return _Unsigned("a human's yes names no approval evidence")
+        members = self._evidence(hashes[0])
+        if members is None:
+            return _Unsigned(f"the approval evidence sha256:{hashes[0]} is not to be had")
+        try:
+            evidence = Evidence.from_mapping(members)
+            if evidence_digest(evidence) != hashes[0]:
+                return _Unsigned(
+                    f"the approval evidence is not the one the receipt names ({hashes[0][:12]}…)"
+                )
+        except CallbackError as error:
+            return _Unsigned(f"the approval evidence cannot be read: {error}")
+        verified = verify_evidence(evidence, self._keys)
+        if isinstance(verified, CallbackRefusal):
+            return _Unsigned(f"the approval evidence does not verify: {verified.message}")
+        callback = evidence.callback
+        bound = (callback.decision, callback.approval_id, evidence.action_fingerprint, evidence.intent_hash)
+        if bound != ("approve", receipt.approval_id, receipt.action_fingerprint, receipt.intent_hash):
+            return _Unsigned("the approval evidence is for another decision, approval, action or instruction")
+        # One signature, counted for two receipts.
+        if callback.nonce in self._nonces:
+            return _Unsigned(f"the approval evidence's nonce {callback.nonce!r:.60} was used before")
+        self._nonces.add(callback.nonce)
+        principal = self._principals[verified.kid]
+        named = receipt.reasons[0].removeprefix(_HUMAN_YES)
+        if named != repr(principal):
+            return _Unsigned(f"it says {named:.80}, and {principal!r} signed it")
+        return principal
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    """Why a yes counts for nothing."""
+
+    why: str
