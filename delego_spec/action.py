@@ -50,6 +50,7 @@ class Action:
     query: tuple[tuple[str, str], ...] = field(init=False)  # canonical pairs (§4.2)
     intent_hash: Digest = field(init=False)
     fingerprint: Digest = field(init=False)
+    summary: str = field(init=False)  # ``METHOD host/path?query {params}``, as a receipt says it (§8)
 
     def __post_init__(self) -> None:
         _check_text("instruction", self.instruction)
@@ -71,8 +72,10 @@ class Action:
         try:
             put(self, "params", normalise(self.params, name="params"))
             put(self, "fingerprint", _hash(self.preimage()))
+            params = f" {encode_normalised(self.params).decode()}" if self.params else ""
         except CanonicalError as error:
             raise ActionError(error.path, error.problem) from None
+        put(self, "summary", f"{self.method} {self.target}{params}")
 
     @classmethod
     def from_mapping(cls, members: object, *, name: str = "action") -> Action:
@@ -124,12 +127,6 @@ class Action:
         """Host, path and canonical query, form-encoded: all of the URL that is bound."""
         query = f"?{urlencode(self.query)}" if self.query else ""
         return f"{self.host}{self.path}{query}"
-
-    @property
-    def summary(self) -> str:
-        """``METHOD host/path?query {params}``: what a receipt says was asked for (§8)."""
-        head = f"{self.method} {self.target}"
-        return f"{head} {encode_normalised(self.params).decode()}" if self.params else head
 
 
 def trim(instruction: str) -> str:

@@ -37,12 +37,15 @@ def normalise(value: object, *, name: str = "$") -> JSON:
     A whole-numbered float becomes the integer it is, tuples become lists; the input is left alone.
     ``name`` is what error paths begin with. Raises CanonicalError.
     """
-    return _normalise(value, _Path(None, name), 0)
+    try:
+        return _normalise(value, 0)  # type: ignore[no-any-return]  # JSON by the checks it makes
+    except _Refused as refused:
+        raise refused.at(name) from None
 
 
 def canonical(value: object, *, name: str = "$") -> bytes:
     """The canonical UTF-8 bytes of ``value`` (§3). Raises CanonicalError."""
-    return encode_normalised(_normalise(value, _Path(None, name), 0), name=name)
+    return encode_normalised(normalise(value, name=name), name=name)
 
 
 def encode_normalised(value: JSON, *, name: str = "$") -> bytes:
@@ -96,7 +99,7 @@ def parse_json(text: str | bytes, *, name: str = "$", max_bytes: int = MAX_BYTES
         raise CanonicalError(name, f"is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError:  # an integer of thousands of digits
         raise CanonicalError(name, "contains a number with too many digits; send a string") from None
-    return _normalise(value, _Path(None, name), 0)
+    return normalise(value, name=name)
 
 
 class _MemberError(Exception):
@@ -118,77 +121,77 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _MemberError(f"contains {name}, which is not JSON")
 
 
-class _Path:
-    """A path that costs nothing until an error needs its text."""
+class _Refused(Exception):  # noqa: N818 - carries a refusal outwards, becomes a CanonicalError
+    """Why a value is refused. The path is put together only while this travels outwards: it costs nothing
+    where nothing is wrong.
+    """
 
-    __slots__ = ("parent", "step")
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        self.steps: list[str] = []  # innermost first
 
-    def __init__(self, parent: _Path | None, step: str | int) -> None:
-        self.parent = parent
-        self.step = step
+    def inside(self, step: str | int) -> _Refused:
+        if isinstance(step, int):
+            self.steps.append(f"[{step}]")
+        else:
+            self.steps.append(f".{step}" if _IDENTIFIER.fullmatch(step) else f"[{_quote(step)}]")
+        return self
 
-    def __str__(self) -> str:
-        parts: list[str] = []
-        node: _Path | None = self
-        while node is not None:
-            parts.append(_step(node))
-            node = node.parent
-        return "".join(reversed(parts))
-
-
-def _step(node: _Path) -> str:
-    if node.parent is None:
-        return str(node.step)
-    if isinstance(node.step, int):
-        return f"[{node.step}]"
-    return f".{node.step}" if _IDENTIFIER.fullmatch(node.step) else f"[{_quote(node.step)}]"
+    def at(self, name: str) -> CanonicalError:
+        return CanonicalError(name + "".join(reversed(self.steps)), self.problem)
 
 
 def _quote(text: str) -> str:
     return json.dumps(text[:80])
 
 
-def _normalise(value: object, path: _Path, depth: int) -> JSON:
+def _normalise(value: Any, depth: int) -> Any:
+    """The value itself where it is canonical as it is. ``Any``: every kind is told apart below, exactly."""
     kind = type(value)
     if kind is str:
-        text: str = value  # type: ignore[assignment]  # kind is str; mypy does not narrow on type()
-        return text if text.isascii() else _checked_text(text, path)
+        return value if value.isascii() else _checked_text(value)
     if value is None or kind is bool:
-        return value  # type: ignore[return-value]  # None or bool
+        return value
     if kind is int:
-        return _checked_integer(value, path)  # type: ignore[arg-type]  # kind is int
+        return _checked_integer(value)
     if kind is dict:
-        return _object(value, path, depth + 1)  # type: ignore[arg-type]  # kind is dict
+        return _object(value, depth + 1)
     if kind is list or kind is tuple:
-        if depth >= MAX_DEPTH:
-            raise CanonicalError(str(path), f"is nested deeper than {MAX_DEPTH} levels")
-        items: list[object] = value  # type: ignore[assignment]  # a list or a tuple
-        return [_normalise(item, _Path(path, index), depth + 1) for index, item in enumerate(items)]
+        return _array(value, depth + 1)
     if kind is float:
-        return _checked_float(value, path)  # type: ignore[arg-type]  # kind is float
-    raise CanonicalError(
-        str(path), f"is a {kind.__name__}; JSON has null, booleans, numbers, strings, arrays and objects"
-    )
+        return _checked_float(value)
+    raise _Refused(f"is a {kind.__name__}; JSON has null, booleans, numbers, strings, arrays and objects")
 
 
-def _object(members: dict[object, object], path: _Path, depth: int) -> dict[str, JSON]:
+def _array(items: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
     if depth > MAX_DEPTH:
-        raise CanonicalError(str(path), f"is nested deeper than {MAX_DEPTH} levels")
-    result: dict[str, JSON] = {}
+        raise _Refused(f"is nested deeper than {MAX_DEPTH} levels")
+    index, result = 0, []
+    try:
+        for index, item in enumerate(items):  # noqa: B007 - names the place in the error
+            result.append(_normalise(item, depth))
+    except _Refused as refused:
+        raise refused.inside(index) from None
+    return result
+
+
+def _object(members: dict[Any, Any], depth: int) -> dict[str, Any]:
+    if depth > MAX_DEPTH:
+        raise _Refused(f"is nested deeper than {MAX_DEPTH} levels")
+    result: dict[str, Any] = {}
     ascii_keys = True
     for key, item in members.items():
         if type(key) is not str:
-            raise CanonicalError(
-                str(path), f"has the key {key!r:.80}, which is a {type(key).__name__}; send a string"
-            )
+            raise _Refused(f"has the key {key!r:.80}, which is a {type(key).__name__}; send a string")
         if not key.isascii():
             ascii_keys = False
-            _checked_text(key, path)
-        result[key] = _normalise(item, _Path(path, key), depth)
+            _checked_text(key)
+        try:
+            result[key] = _normalise(item, depth)
+        except _Refused as refused:
+            raise refused.inside(key) from None
     if not ascii_keys and sorted(result) != sorted(result, key=_utf16):
-        raise CanonicalError(
-            str(path), "has keys that sort differently by code point and by UTF-16 unit; rename one of them"
-        )
+        raise _Refused("has keys that sort differently by code point and by UTF-16 unit; rename one of them")
     return result
 
 
@@ -196,25 +199,25 @@ def _utf16(text: str) -> bytes:
     return text.encode("utf-16-be")
 
 
-def _checked_text(text: str, path: _Path) -> str:
+def _checked_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise CanonicalError(str(path), "contains a lone surrogate") from None
+        raise _Refused("contains a lone surrogate") from None
     return text
 
 
-def _checked_integer(number: int, path: _Path) -> int:
+def _checked_integer(number: int) -> int:
     if -MAX_INTEGER <= number <= MAX_INTEGER:
         return number
-    raise CanonicalError(str(path), "is an integer beyond 2^53-1; send a string")
+    raise _Refused("is an integer beyond 2^53-1; send a string")
 
 
-def _checked_float(number: float, path: _Path) -> int | float:
+def _checked_float(number: float) -> int | float:
     if number != number or number in (float("inf"), float("-inf")):
-        raise CanonicalError(str(path), "is not a finite number")
+        raise _Refused("is not a finite number")
     if number.is_integer():
-        return _checked_integer(int(number), path)
+        return _checked_integer(int(number))
     if abs(number) < MIN_FRACTION:
-        raise CanonicalError(str(path), f"is the float {number!r}, below 0.0001 in size; send a string")
+        raise _Refused(f"is the float {number!r}, below 0.0001 in size; send a string")
     return number
