@@ -19,6 +19,7 @@ from delego_authorizer.errors import ActionTooLarge
 from delego_authorizer.values import Decision
 from delego_ledger.contract import Execution, Owner, Transaction
 from delego_spec.action import Action
+from delego_spec.anchors import Anchor
 from delego_spec.approvals import ALREADY_USED, Approval, guard_release
 from delego_spec.constraints import Facts, RateLimit
 from delego_spec.evaluate import evaluate
@@ -167,8 +168,7 @@ def _park(
         _entry(action, "decision", "needs_approval", rule, (*reasons, rules.digest_reason), approval_id),
         context=proposal.context,
     )
-    decision = _decision(proposal, "needs_approval", rule, reasons, approval_id=approval_id)
-    return replace(decision, receipt=receipt)
+    return _decision(proposal, "needs_approval", rule, reasons, approval_id=approval_id, receipt=receipt)
 
 
 def _deny(
@@ -187,7 +187,7 @@ def _deny(
     receipt = transaction.append(
         _entry(proposal.action, phase, "deny", rule, written, approval_id), context=proposal.context
     )
-    return replace(_decision(proposal, "deny", rule, reasons, approval_id=approval_id), receipt=receipt)
+    return _decision(proposal, "deny", rule, reasons, approval_id=approval_id, receipt=receipt)
 
 
 def _start(
@@ -209,7 +209,7 @@ def _start(
     if not rules.calls_broker:
         done = (*reasons, RELEASED)
         receipt = transaction.append(_entry(action, "execution", "allow", rule, done, approval_id))
-        return replace(_decision(proposal, "allow", rule, done, approval_id=approval_id), receipt=receipt)
+        return _decision(proposal, "allow", rule, done, approval_id=approval_id, receipt=receipt)
     if not _fits(action.summary, reasons):  # or its result could not be recorded once it has happened
         raise ActionTooLarge(_size(action.summary, reasons), MAX_ENTRY)
     patience = int((rules.config.broker_timeout + GRACE) * SECOND)
@@ -268,6 +268,7 @@ def _decision(
     reasons: tuple[str, ...],
     *,
     approval_id: str | None,
+    receipt: Anchor | None = None,
 ) -> Decision:
     action = proposal.action
     return Decision(
@@ -277,4 +278,5 @@ def _decision(
         intent_hash=action.intent_hash,
         action_fingerprint=action.fingerprint,
         approval_id=None if approval_id is None else ApprovalId(approval_id),
+        receipt=receipt,
     )
