@@ -234,7 +234,7 @@ class _Builder:
 
     def _scalar(self, event: Any, place: Place) -> None:
         self._refuse_properties(event, place)
-        plain = event.tag is None and event.implicit[0]
+        plain = event.implicit[0]
         mapping = self._awaiting_key()
         if mapping is not None:
             self._key(mapping, event.value, plain, place)
@@ -295,7 +295,7 @@ class _Builder:
 
     def _put(self, value: JSON, place: Place) -> Path:
         path = self._here()
-        self._places.setdefault(path, place)
+        self._places[path] = place
         container = self._open[-1] if self._open else None
         if container is None:
             self._value = value

@@ -398,9 +398,16 @@ def test_an_incomplete_document_is_not_held_against_the_schema() -> None:
     assert len(DocumentSchema(SCHEMA).problems(read_yaml("mode: [fast"))) == 1
 
 
-@pytest.mark.parametrize("reference", ["http://127.0.0.1:1/x.json", "file:///etc/hosts", "other.json"])
-def test_a_schema_that_refers_to_anything_outside_itself_is_refused(reference: str) -> None:
-    with pytest.raises(ValueError, match=r"may not refer|not present in a registry"):
+@pytest.mark.parametrize(
+    ("reference", "refusal"),
+    [
+        ("http://127.0.0.1:1/x.json", "a schema may not refer to 'http"),
+        ("file:///etc/hosts", "a schema may not refer to 'file"),
+        ("other.json", "is not present in a registry"),
+    ],
+)
+def test_a_schema_that_refers_to_anything_outside_itself_is_refused(reference: str, refusal: str) -> None:
+    with pytest.raises(ValueError, match=refusal):  # refused here, before any connection is tried
         DocumentSchema({"$ref": reference})
 
 
