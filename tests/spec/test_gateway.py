@@ -25,6 +25,7 @@ from delego_spec.gateway import (
     response_from_json,
     response_to_json,
 )
+from delego_spec.hazards import find_hazards
 from delego_spec.types import Digest
 from support import shared
 
@@ -361,6 +362,21 @@ def test_a_rebuilt_url_has_the_fingerprint_of_the_original(url: str) -> None:
     assert rebuild_url(again) == sent
     assert sent.isascii()
     assert sent.isprintable()
+
+
+likely_urls = st.builds(
+    "{}/{}{}".format,
+    st.sampled_from(["https://api.example.com", "https://[::1]:8443", "http://127.0.0.1", "mcp://server"]),
+    st.lists(st.text("aZ0._~!$&'()*+,;=:@-", min_size=1, max_size=4), max_size=3).map("/".join),
+    st.text("ab=&+-._~;/:@", max_size=8).map(lambda text: text and "?" + text),
+)
+
+
+@given(likely_urls | url_texts)
+def test_what_may_be_decided_can_be_rebuilt(url: str) -> None:
+    action = Action("read", "GET", url, {})
+    if not find_hazards(action):
+        assert isinstance(rebuild_url(action), str)
 
 
 @given(st.lists(st.tuples(texts, texts), max_size=5))
