@@ -34,6 +34,7 @@ class Approval:
     rule: str | None  # the rule it was parked under; None for the default
     proposer: str  # the principal that proposed it
     created_at: Micros
+    scheme: str | None = None  # [strict] of the action's URL; the fingerprint leaves it out
     expires_at: Micros | None = None  # a decision must come before this time; None: no limit
     release_by: Micros | None = None  # once approved, the release must come before this time
     required_approvers: int = 1  # distinct principals that must say yes
@@ -81,7 +82,9 @@ def guard_release(approval_id: str, approval: Approval | None, action: Action, *
         return Release("deny", (f"unknown approval id {approval_id!r}",), None, None)
     status = approval.status_at(now)
     # 1. The exact action, whatever the status: the confused deputy that swaps in another request.
-    if action.fingerprint != approval.action_fingerprint:
+    # The scheme counts as well [strict]: tool:// and mcp://, or http and https to one loopback port, share
+    # a fingerprint.
+    if action.fingerprint != approval.action_fingerprint or approval.scheme not in (None, action.scheme):
         return _refuse(
             "approval/action mismatch: this approval was issued for a different action "
             "(possible confused-deputy / substituted action); "

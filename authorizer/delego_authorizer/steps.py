@@ -158,6 +158,7 @@ def _park(
         rule=rule,
         proposer=proposal.principal,
         created_at=transaction.now,
+        scheme=action.scheme,
         expires_at=Micros(transaction.now + config.approval_lifetime * SECOND),
         required_approvers=config.required_approvers,
         routing_group=config.routing_group,
