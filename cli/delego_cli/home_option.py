@@ -1,0 +1,54 @@
+"""Which home a command works on: ``--home``, else ``DELEGO_HOME``, else the project's, else the user's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+
+from delego_cli.errors import CommandError
+
+VARIABLE: Final = "DELEGO_HOME"
+PROJECT: Final = Path(".claude", ".delego")
+USER: Final = Path("~", ".delego")
+
+
+def find_home(given: str | None, environment: Mapping[str, str], folder: Path) -> Path:
+    """The folder of the home, whether or not there is one. ``folder``: the current one.
+
+    An empty ``DELEGO_HOME`` counts as none. Raises CommandError where ``~`` stands for nothing.
+    """
+    text = given if given is not None else environment.get(VARIABLE)
+    if text:
+        return _expanded(Path(text))
+    project = folder / PROJECT
+    return project if project.is_dir() else _expanded(USER)
+
+
+def current_home(given: str | None) -> Path:
+    """``find_home`` for this process."""
+    return find_home(given, os.environ, Path())
+
+
+class HomePath(click.Path):
+    """A folder, named and not empty; it need not be there yet."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "":
+            self.fail("is empty; name the folder of a home", param, ctx)
+        return os.fsdecode(super().convert(str(value), param, ctx))
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise CommandError(
+            f"cannot tell where {str(path)!r} is; give the home's folder with --home"
+        ) from None
