@@ -151,9 +151,7 @@ def _append(target: Path, anchor: Anchor, data: bytes) -> bool:
         is_newer = newest is None or _is_newer(target, newest.anchor, anchor)
         if is_newer:
             _write(descriptor, (b"\n" if rest else b"") + data + b"\n", end)
-        os.fsync(
-            descriptor
-        )  # also where nothing is added: the line that is there may be another's, not yet synced
+        os.fsync(descriptor)  # where nothing is added too: the newest line may be another's, not yet synced
     finally:
         os.close(descriptor)
     if newest is None:

@@ -136,6 +136,8 @@ class NewerLedger(StorageError):  # noqa: N818 - reads as what happened
 
 def os_reason(error: BaseException) -> str:
     """What the system said, as a lower-case phrase without the path: ``no space left on device``."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     line = " ".join(text.split())
-    return line[:1].lower() + line[1:]
+    if not line:
+        return type(error).__name__
+    return line[0].lower() + line[1:] if line[1:2].islower() else line  # "SQLite …" and "I/O …" stay

@@ -228,10 +228,7 @@ def _seed(path: StrPath, block: _Block, passphrase: Passphrase) -> bytes:
     if block.label == _STANDARD:
         der = unwrap(block.body)
         check_encrypted(der)
-        secret = _ask(path, passphrase)
-        if not secret:
-            raise WrongKey
-        return _raw_private(der, secret)
+        return _raw_private(der, _ask(path, passphrase))
     if block.label == _SEALED:
         sealed = parse_sealed(block.body)
         der = sealed.open(_ask(path, passphrase))

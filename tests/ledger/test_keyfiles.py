@@ -279,10 +279,14 @@ def test_what_openssl_encrypts_is_read(path: Path, how: list[str]) -> None:
 
 
 def der(tag: int, *parts: bytes) -> bytes:
-    contents = b"".join(parts)
-    size = len(contents)
+    inside = b"".join(parts)
+    size = len(inside)
     assert size < 256
-    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x81, size])) + contents
+    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x81, size])) + inside
+
+
+def contents(text: str) -> bytes:
+    return base64.b64decode("".join(text.split("\n")[1:-2]))
 
 
 def oid(text: str) -> bytes:
@@ -323,6 +327,8 @@ SCRYPT = "2b06010401da47040b"
         (pem("ENCRYPTED PRIVATE KEY", b"\x30\x84\x7f\xff\xff\xff\x00"), "damaged"),
         (pem("ENCRYPTED PRIVATE KEY", b"\x30\x80\x00\x00"), "damaged"),
         (pem("ENCRYPTED PRIVATE KEY", b"\x30"), "damaged"),
+        (pem("ENCRYPTED PRIVATE KEY", contents(encrypted(PBKDF2, 2048)) + b"\0"), "damaged"),
+        (pem("ENCRYPTED PRIVATE KEY", der(0x30, contents(encrypted(PBKDF2, 2048))[3:], b"\5\0")), "damaged"),
     ],
 )
 def test_an_encrypted_file_that_asks_for_too_much_or_is_broken_is_refused_at_once(
@@ -423,7 +429,7 @@ RSA = rsa.generate_private_key(65537, 2048)
         (pem("PRIVATE KEY", "\n"), "base64 is damaged"),
         (pem("PRIVATE KEY", bytes.fromhex("302e020100300506032b6570042204200001")), "damaged"),
         (pem("PRIVATE KEY", der(0x30, number(0), der(0x30, oid("2b6570")), der(4, bytes(7)))), "damaged"),
-        (pem("PRIVATE KEY", base64.b64decode("".join(PLAIN.split("\n")[1:-2])) + b"\0"), "damaged"),
+        (pem("PRIVATE KEY", contents(PLAIN) + b"\0"), "damaged"),
         (b"\xff\xfe", "not a PEM file"),
         (b"\xef\xbb\xbf" + PLAIN.encode(), "not a PEM file"),
         ("A" * 20_000, "larger than"),
@@ -439,7 +445,7 @@ def test_a_base64_with_stray_bits_is_refused(path: Path) -> None:
     body = base64.b64encode(bytes(46)).decode()
     assert body.endswith("AA==")
     private(path, pem("PRIVATE KEY", body[:-3] + "B==\n"))
-    assert "base64" in refused(path)
+    assert "its base64 is damaged" in refused(path)
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
@@ -491,10 +497,10 @@ def test_damaged_contents_give_a_key_or_a_key_file_error(
     whole = {"PRIVATE KEY": PLAIN, "ENCRYPTED PRIVATE KEY": ENCRYPTED, "PUBLIC KEY": public_pem(PUBLIC)}[
         label
     ]
-    contents = bytearray(base64.b64decode("".join(whole.split("\n")[1:-2])))
+    changed = bytearray(contents(whole))
     for _ in range(data.draw(st.integers(1, 3))):
-        contents[data.draw(st.integers(0, len(contents) - 1))] = data.draw(st.integers(0, 255))
-    path = private(tmp_path_factory.getbasetemp() / f"damaged-key-{os.getpid()}", pem(label, bytes(contents)))
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    path = private(tmp_path_factory.getbasetemp() / f"damaged-key-{os.getpid()}", pem(label, bytes(changed)))
     for load in (lambda: load_signer(path, passphrase=PASS), lambda: load_public_key(path)):
         try:
             load()
