@@ -28,6 +28,7 @@ from delego_authorizer.steps import (
     release_step,
 )
 from delego_authorizer.values import Ballot, Decision, HumanDecision, check_principal
+from delego_authorizer.workers import Workers
 from delego_ledger.clock import Clock, system_clock
 from delego_ledger.contract import Execution, Ledger
 from delego_ledger.errors import StorageError
@@ -82,6 +83,7 @@ class Authorizer:
         self._clock = clock
         self._randomness = randomness
         self._on_receipt = on_receipt
+        self._workers = Workers()
         digest = policy_digest(policy.document, config.decision_document)
         self._rules = Rules(policy, config, f"policy sha256:{digest}", this_process(), broker is not None)
 
@@ -208,6 +210,7 @@ class Authorizer:
                     self._broker,
                     GatewayRequest.of(proposal.action, token),
                     self._rules.config.broker_timeout,
+                    self._workers,
                     lambda late: self._record_late(execution, late),
                 )
         except BaseException:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from delego_authorizer.steps import RELEASED
+from delego_authorizer.workers import Workers
 from delego_spec.errors import GatewayError
 from delego_spec.gateway import (
     Broker,
@@ -43,19 +44,20 @@ def call_broker(
     broker: Broker,
     request: GatewayRequest,
     timeout: float | None,
+    workers: Workers,
     on_late: Callable[[Attempt], None],
 ) -> Attempt:
     """Call the broker exactly as often as once, and say what came of it. Raises nothing but an interrupt.
 
-    ``timeout``: seconds; the call then goes on in its own thread, and what it comes to in the end is given
-    to ``on_late``. None: wait as long as it takes, in this thread.
+    ``timeout``: seconds; the call then goes on in a thread of ``workers``, and what it comes to in the end is
+    given to ``on_late``. None: wait as long as it takes, in this thread.
     """
     if timeout is None:
         return _attempt(broker, request)
     call = _Call(broker, request, on_late)
     context = contextvars.copy_context()
     try:
-        threading.Thread(target=context.run, args=(call.run,), name="delego-broker", daemon=True).start()
+        workers.run(lambda: context.run(call.run))
     except RuntimeError as error:  # no more threads
         return _not_executed(f"not_sent: {error}")
     return call.wait(timeout)
@@ -68,7 +70,8 @@ class _Call:
         self._broker = broker
         self._request = request
         self._on_late = on_late
-        self._done = threading.Event()
+        self._done = threading.Lock()  # held until the answer is there: a third of an Event's cost
+        self._done.acquire()
         self._mutex = threading.Lock()
         self._given_up = False
         self._attempt: Attempt | None = None
@@ -78,13 +81,13 @@ class _Call:
         with self._mutex:
             self._attempt = attempt
             late = self._given_up
-            self._done.set()
+            self._done.release()
         if late:
             self._on_late(attempt)
 
     def wait(self, timeout: float) -> Attempt:
         try:
-            self._done.wait(timeout)
+            self._done.acquire(timeout=timeout)
         finally:
             with self._mutex:
                 attempt = self._attempt
@@ -99,7 +102,10 @@ def _attempt(broker: Broker, request: GatewayRequest) -> Attempt:
         answer = broker.execute(request)
     except NotSent as error:
         return _not_executed(f"not_sent: {_words(error)}")
-    except Exception as error:  # noqa: BLE001 - whatever a broker throws, the action may have happened
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise  # the caller's own interrupt, not the broker's answer
+        # Whatever else a broker throws, SystemExit too: the action may have happened.
         return Attempt("unknown", f"{NO_ANSWER}the broker failed: {type(error).__name__}: {_words(error)}")
     try:
         return _of_outcome(check_outcome(answer))
