@@ -1,4 +1,4 @@
-"""Head anchors (§8.3): the newest receipt's place and hash, kept where the chain's writer cannot rewrite it."""
+"""Head anchors (§8.3): the newest receipt's place and hash, kept where its writer cannot rewrite it."""
 
 from __future__ import annotations
 

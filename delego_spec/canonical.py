@@ -48,22 +48,23 @@ def canonical(value: object, *, name: str = "$") -> bytes:
     return encode_normalised(normalise(value, name=name), name=name)
 
 
-def encode_normalised(value: JSON, *, name: str = "$") -> bytes:
+def encode_normalised(value: JSON, *, name: str = "$", max_bytes: int | None = MAX_BYTES) -> bytes:
     """The canonical bytes of what ``normalise`` returned, without walking it again.
 
-    Raises CanonicalError for more than 256 KiB.
+    Raises CanonicalError for more than ``max_bytes``.
     """
     encoded = _ENCODER.encode(value)
-    if len(encoded) > MAX_BYTES:
+    if max_bytes is not None and len(encoded) > max_bytes:
         raise CanonicalError(
-            name, f"canonical text has {len(encoded)} bytes; at most {MAX_BYTES} are allowed"
+            name, f"canonical text has {len(encoded)} bytes; at most {max_bytes} are allowed"
         )
     return encoded
 
 
-def digest(value: object, *, name: str = "$") -> Digest:
+def digest(value: object, *, name: str = "$", max_bytes: int | None = MAX_BYTES) -> Digest:
     """``H(value)``: lower-case hex SHA-256 of the canonical bytes (§3). Raises CanonicalError."""
-    return Digest(hashlib.sha256(canonical(value, name=name)).hexdigest())
+    encoded = encode_normalised(normalise(value, name=name), name=name, max_bytes=max_bytes)
+    return Digest(hashlib.sha256(encoded).hexdigest())
 
 
 def parse_json(text: str | bytes, *, name: str = "$", max_bytes: int = MAX_BYTES) -> JSON:

@@ -12,17 +12,17 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
 
-from delego_spec.canonical import MAX_BYTES, canonical, digest
+from delego_spec.canonical import digest
 from delego_spec.constraints import AllowList, Amount, Constraint, RateLimit
 from delego_spec.documents import Document, DocumentSchema, Path, by_place, parsed_document, read_yaml, shown
-from delego_spec.errors import CanonicalError, PolicyError, Problem
+from delego_spec.errors import PolicyError, Problem
 from delego_spec.globs import Glob
 from delego_spec.matching import Match, MatchIndex
 from delego_spec.types import Digest, JSONObject
 
 Outcome = Literal["allow", "deny", "needs_approval"]
 
-MAX_POLICY_BYTES: Final = MAX_BYTES  # of text; the canonical form must fit as well, or it has no digest
+MAX_POLICY_BYTES: Final = 4 * 1024 * 1024  # of text: room for tens of thousands of rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,14 @@ def load_policy(text: str, *, source: str = "policy.yaml") -> Policy:
     """
     if type(text) is not str:
         raise TypeError("a policy is loaded from text; decode it as UTF-8 first")
-    return _load(read_yaml(text, max_bytes=MAX_POLICY_BYTES), source, MAX_POLICY_BYTES)
+    return _load(read_yaml(text, max_bytes=MAX_POLICY_BYTES), source)
 
 
 def policy_from_document(document: object, *, source: str = "policy") -> Policy:
     """The policy that a mapping describes: for programs that generate one. Checked like a file, except
-    that it has no limit in size; but over 256 KiB it has no digest. Raises PolicyError.
+    that it has no limit in size. Raises PolicyError.
     """
-    return _load(parsed_document(document), source, None)
+    return _load(parsed_document(document), source)
 
 
 def policy_schema() -> JSONObject:
@@ -90,9 +90,10 @@ def policy_schema() -> JSONObject:
 def policy_digest(policy_document: JSONObject, config_document: JSONObject) -> Digest:
     """``H({"config": …, "policy": …})`` (§8): what each decision receipt says it was decided under.
 
-    Raises CanonicalError.
+    The one hash without a limit in size: people write policies, not agents. Raises CanonicalError.
     """
-    return digest({"config": config_document, "policy": policy_document}, name="policy digest")
+    preimage = {"config": config_document, "policy": policy_document}
+    return digest(preimage, name="policy digest", max_bytes=None)
 
 
 @cache
@@ -100,22 +101,13 @@ def _schema() -> DocumentSchema:
     return DocumentSchema(policy_schema())
 
 
-def _load(document: Document, source: str, max_bytes: int | None) -> Policy:
+def _load(document: Document, source: str) -> Policy:
     problems = _schema().problems(document)
     if document.complete:
         problems += _repeated_names(document)
-        if not problems and max_bytes is not None:
-            problems += _too_long(document)
     if problems:
         raise PolicyError(source, by_place(problems))
     return _policy(document.value)
-
-
-def _too_long(document: Document) -> Iterator[Problem]:
-    try:
-        canonical(document.value, name="policy")
-    except CanonicalError as error:
-        yield Problem("", error.problem)
 
 
 def _repeated_names(document: Document) -> Iterator[Problem]:
