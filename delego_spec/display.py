@@ -65,7 +65,7 @@ def literal(value: JSON) -> str:
 
 
 def decision_text(approval: Approval, action: Action) -> str:
-    """Exactly what is bound, as a person must see it before saying yes or no: one fact a line, nothing cut."""
+    """Exactly what is bound, as a person must see it before deciding: one fact a line, nothing cut."""
     lines = [
         ("approval", approval.id),
         ("instruction", literal(approval.instruction)),

@@ -79,6 +79,9 @@ class PublicKey:
     def __hash__(self) -> int:
         return hash(self._raw)
 
+    def __reduce__(self) -> tuple[type[PublicKey], tuple[bytes]]:
+        return PublicKey, (self._raw,)  # a key that was pickled is checked again
+
     def __repr__(self) -> str:
         return f"PublicKey({self.hex})"
 

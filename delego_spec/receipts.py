@@ -10,7 +10,7 @@ chain of them (``chain``).
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -21,7 +21,7 @@ from delego_spec.canonical import MAX_BYTES, canonical, parse_json
 from delego_spec.ed25519 import Signer
 from delego_spec.errors import CanonicalError, ReceiptError
 from delego_spec.timestamps import format_ts
-from delego_spec.types import ApprovalId, Digest, JSONObject, Micros
+from delego_spec.types import ApprovalId, Digest, JSONObject, Micros, is_digest
 
 Phase: TypeAlias = Literal["decision", "execution"]
 Outcome: TypeAlias = Literal["allow", "deny", "needs_approval"]
@@ -48,7 +48,7 @@ PAYLOAD_FIELDS: Final = frozenset(
 RECEIPT_FIELDS: Final = PAYLOAD_FIELDS | {"entry_hash", "signature"}
 
 
-class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The eleven signed fields. Declared in alphabetical order, so that encoding it is canonical."""
 
     action_fingerprint: str
@@ -64,12 +64,21 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ts: str
 
 
-ENCODE_PAYLOAD: Final = msgspec.json.Encoder().encode
-DECODE_PAYLOAD: Final = msgspec.json.Decoder(Payload).decode
+class Line(Payload, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A payload with its hash and signature, in the order in which ``encode_line`` writes them."""
 
-# The tail that `encode_line` writes when there is no context. Quotes inside JSON strings are escaped, so the
-# expression cannot match inside one.
-_TAIL: Final = re.compile(rb',"entry_hash":"([0-9a-f]{64})","signature":"([0-9a-f]{128})"\}')
+    entry_hash: str
+    signature: str
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
+_decode_payload: Final = msgspec.json.Decoder(Payload).decode
+_decode_line: Final = msgspec.json.Decoder(Line).decode
+_decode_lines: Final = msgspec.json.Decoder(Line).decode_lines
+_NOT_READ: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+# What `encode_line` adds to a payload when there is no context, and what it takes off: the closing brace.
 _TAIL_BYTES: Final = len(b',"entry_hash":""') + 64 + len(b',"signature":""}') + 128
 
 
@@ -119,24 +128,31 @@ class Receipt:
 def seal(entry: Entry, *, seq: int, ts: Micros, prev_hash: str) -> Sealed:
     """Put an entry in its place: build the payload and hash it (§8).
 
-    ``prev_hash`` is the entry_hash before it, or ``GENESIS``. Raises ReceiptError when the payload would be
-    larger than canonical JSON may be, TimestampError for a time outside the years 1970–9999.
+    ``prev_hash`` is the entry_hash before it, or ``GENESIS``. Raises ReceiptError for what verification would
+    refuse (a hash that is none, a lone surrogate, more bytes than canonical JSON may have), TimestampError
+    for a time outside the years 1970–9999.
     """
-    payload = ENCODE_PAYLOAD(
-        Payload(
-            action_fingerprint=entry.action_fingerprint,
-            action_summary=entry.action_summary,
-            approval_id=entry.approval_id,
-            intent_hash=entry.intent_hash,
-            outcome=entry.outcome,
-            phase=entry.phase,
-            prev_hash=prev_hash,
-            reasons=entry.reasons,
-            rule=entry.rule,
-            seq=seq,
-            ts=format_ts(ts),
+    for name in ("intent_hash", "action_fingerprint"):
+        if not is_digest(getattr(entry, name)):
+            raise ReceiptError(f"receipt: {name!r} is not 64 lower-case hexadecimal digits")
+    try:
+        payload = _encode(
+            Payload(
+                action_fingerprint=entry.action_fingerprint,
+                action_summary=entry.action_summary,
+                approval_id=entry.approval_id,
+                intent_hash=entry.intent_hash,
+                outcome=entry.outcome,
+                phase=entry.phase,
+                prev_hash=prev_hash,
+                reasons=entry.reasons,
+                rule=entry.rule,
+                seq=seq,
+                ts=format_ts(ts),
+            )
         )
-    )
+    except UnicodeEncodeError:
+        raise ReceiptError("receipt: contains a lone surrogate") from None
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise ReceiptError(f"a receipt of {len(payload)} bytes is too large; at most {MAX_PAYLOAD_BYTES}")
     return Sealed(seq, payload, Digest(hashlib.sha256(payload).hexdigest()))
@@ -158,15 +174,33 @@ def encode_line(payload: bytes, entry_hash: str, signature: str, context: JSONOb
     return payload[:-1] + tail + b"}"
 
 
-def split_line(line: bytes) -> tuple[bytes, str, str] | None:
-    """``(payload, entry_hash, signature)`` of a line as ``encode_line`` writes it without context.
+def read_lines(lines: Sequence[bytes]) -> Sequence[Line | None]:
+    """Each line that is spelled as ``encode_line`` spells it without context; None for all others.
 
-    None for any other spelling, which ``decode_line`` then reads the slow way.
+    Equal bytes after a round trip leave no room for duplicate members, for a second spelling or for members
+    that nobody knows. All lines are tried in one go first, which is twice as fast as one by one.
     """
-    match = _TAIL.fullmatch(line, len(line) - _TAIL_BYTES) if len(line) > _TAIL_BYTES else None
-    if match is None:
+    text = b"\n".join((*lines, b""))
+    try:
+        found = _decode_lines(text)
+    except _NOT_READ:
+        return [_read_line(line) for line in lines]
+    if len(found) == len(lines) and _encode_lines(found) == text:
+        return found
+    return [_read_line(line) for line in lines]
+
+
+def _read_line(line: bytes) -> Line | None:
+    try:
+        found = _decode_line(line)
+    except _NOT_READ:
         return None
-    return line[:-_TAIL_BYTES] + b"}", match[1].decode(), match[2].decode()
+    return found if _encode(found) == line else None
+
+
+def payload_of(line: bytes) -> bytes:
+    """The payload's bytes in a line that ``read_lines`` read, if its hash and signature have their length."""
+    return line[:-_TAIL_BYTES] + b"}"
 
 
 def decode_members(line: bytes) -> JSONObject:
@@ -201,6 +235,6 @@ def decode_line(line: bytes) -> Receipt:
 def decode_payload(payload: bytes) -> Payload:
     """Read the eleven fields and check their types. Raises ReceiptError."""
     try:
-        return DECODE_PAYLOAD(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _decode_payload(payload)
+    except _NOT_READ as error:
         raise ReceiptError(f"receipt: {str(error)[:200].lower()}") from None
