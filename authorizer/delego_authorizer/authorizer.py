@@ -42,10 +42,11 @@ from delego_spec.gateway import Broker, GatewayRequest
 from delego_spec.policy import Policy, policy_digest
 from delego_spec.timestamps import SECOND
 from delego_spec.tokens import Claims, mint
-from delego_spec.types import EpochSeconds
+from delego_spec.types import EpochSeconds, JSONObject
 
 Randomness: TypeAlias = Callable[[int], bytes]  # n → n unpredictable bytes
 
+ID_BYTES: Final = 12  # of randomness in an approval's or execution's id
 AGENT: Final = "agent"  # the principal of a caller that gives none
 
 _log = logging.getLogger("delego.authorizer")
@@ -115,14 +116,14 @@ class Authorizer:
         Each counts against the rate limits of those before it. Raises as ``propose``; if one execution
         raises, the ones behind it are not sent, and ``recover`` settles them.
         """
-        proposals = [self._proposal(action, principal) for action in actions]
+        proposals = self._proposals(actions, principal)
         steps: list[DecisionStep] = [propose_step(self._rules, proposal) for proposal in proposals]
         outcomes = self._ledger.submit(steps)
         return [self._finish(*pair) for pair in zip(outcomes, proposals, strict=True)]
 
     def resolve(self, approval_id: str, action: Action, principal: str = AGENT) -> Decision:
         """Release the action that a human approved: exactly this one, once (§7). Raises as ``propose``."""
-        proposal = self._proposal(action, principal)
+        proposal = self._proposals([action], principal)[0]
         outcome = self._ledger.submit([release_step(self._rules, proposal, approval_id)])[0]
         return self._finish(outcome, proposal)
 
@@ -184,8 +185,13 @@ class Authorizer:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _proposal(self, action: Action, principal: str) -> Proposal:
-        return Proposal(action, check_principal(principal), self._randomness(12).hex())
+    def _proposals(self, actions: Sequence[Action], principal: str) -> list[Proposal]:
+        context: JSONObject = {"principal": check_principal(principal)}
+        ids = self._randomness(ID_BYTES * len(actions)).hex()
+        return [
+            Proposal(action, principal, ids[start : start + 2 * ID_BYTES], context)
+            for action, start in zip(actions, range(0, len(ids), 2 * ID_BYTES), strict=True)
+        ]
 
     def _finish(self, outcome: Outcomes, proposal: Proposal) -> Decision:
         if isinstance(outcome, Started):

@@ -55,11 +55,7 @@ class Proposal:
     action: Action
     principal: str
     new_id: str  # of an approval or of an execution
-
-    @property
-    def context(self) -> JSONObject:
-        """Unsigned correlation data for the receipts (§8.4)."""
-        return {"principal": self.principal}
+    context: JSONObject  # unsigned correlation data for the receipts (§8.4)
 
 
 @dataclass(frozen=True, slots=True)

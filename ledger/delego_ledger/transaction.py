@@ -42,6 +42,7 @@ class SQLiteTransaction:
         self._now = clock_time if row is None else Micros(max(clock_time, row[2]))
         self._lag = self._now - clock_time
         self._appended: list[tuple[Sealed, bytes | None]] = []
+        self._context: tuple[JSONObject, bytes] = ({}, b"{}")
         self._allows: dict[str, list[int]] = {}  # rule → numbers given out in this transaction
 
     @property
@@ -55,11 +56,17 @@ class SQLiteTransaction:
     def append(self, entry: Entry, *, context: JSONObject | None = None) -> Anchor:
         seq, prev_hash = (0, GENESIS) if self._head is None else (self._head.seq + 1, self._head.entry_hash)
         sealed = seal(entry, seq=seq, ts=self._now, prev_hash=prev_hash)
-        self._appended.append((sealed, None if context is None else canonical(context, name="context")))
+        self._appended.append((sealed, None if context is None else self._encoded(context)))
         if entry.phase == "execution" and entry.outcome == "allow" and entry.rule is not None:
             self._number_allow(entry.rule)
         self._head = Anchor(seq, sealed.entry_hash)
         return self._head
+
+    def _encoded(self, context: JSONObject) -> bytes:
+        # A batch shares one context: encode it once.
+        if context is not self._context[0]:
+            self._context = (context, canonical(context, name="context"))
+        return self._context[1]
 
     def _number_allow(self, rule: str) -> None:
         numbers = self._allows.setdefault(rule, [])
