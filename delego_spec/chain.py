@@ -19,12 +19,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Literal, TypeAlias
 
+from msgspec import UNSET
+
 from delego_spec.anchors import Anchor
 from delego_spec.canonical import MAX_INTEGER, canonical
 from delego_spec.ed25519 import SIGNATURE_BYTES, PublicKey
 from delego_spec.errors import CanonicalError, ReceiptError
 from delego_spec.receipts import (
     GENESIS,
+    MAX_LINE_BYTES,
     MAX_PAYLOAD_BYTES,
     PAYLOAD_FIELDS,
     RECEIPT_FIELDS,
@@ -224,11 +227,13 @@ def _is_sound(line: bytes, fields: Line, key: PublicKey) -> bool:
         signature.hex() == fields.signature
         and len(signature) == SIGNATURE_BYTES
         and len(payload) <= MAX_PAYLOAD_BYTES
+        and len(line) <= MAX_LINE_BYTES
         and hashlib.sha256(payload).hexdigest() == fields.entry_hash
         and 0 <= fields.seq <= MAX_INTEGER
         and len(fields.intent_hash) == 64
         and _HEX_128.fullmatch(fields.intent_hash + fields.action_fingerprint) is not None
         and is_ts(fields.ts)
+        and (fields.context is UNSET or all(map(str.isascii, fields.context)))  # else their order is disputed
         and key.verify(fields.entry_hash.encode(), signature)
     )
 

@@ -65,21 +65,19 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
 
 
 class Line(Payload, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A payload with its hash and signature, in the order in which ``encode_line`` writes them."""
+    """A payload and what ``encode_line`` adds to it, in the same order."""
 
     entry_hash: str
     signature: str
+    context: dict[str, str] | msgspec.UnsetType = msgspec.UNSET  # any other object is read the slow way
 
 
-_encode: Final = msgspec.json.Encoder().encode
-_encode_lines: Final = msgspec.json.Encoder().encode_lines
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_encode_lines: Final = msgspec.json.Encoder(order="deterministic").encode_lines
 _decode_payload: Final = msgspec.json.Decoder(Payload).decode
 _decode_line: Final = msgspec.json.Decoder(Line).decode
 _decode_lines: Final = msgspec.json.Decoder(Line).decode_lines
 _NOT_READ: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-# What `encode_line` adds to a payload when there is no context, and what it takes off: the closing brace.
-_TAIL_BYTES: Final = len(b',"entry_hash":""') + 64 + len(b',"signature":""}') + 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +166,21 @@ def encode_line(payload: bytes, entry_hash: str, signature: str, context: JSONOb
 
     Raises CanonicalError for a context that is not canonical JSON.
     """
+    extra = None if context is None else canonical(context, name="context")
+    return join_line(payload, entry_hash, signature, extra)
+
+
+def join_line(payload: bytes, entry_hash: str, signature: str, context: bytes | None) -> bytes:
+    """``encode_line`` for a context that is canonical bytes already."""
     tail = f',"entry_hash":"{entry_hash}","signature":"{signature}"'.encode()
     if context is not None:
-        tail += b',"context":' + canonical(context, name="context")
+        tail += b',"context":' + context
     return payload[:-1] + tail + b"}"
 
 
 def read_lines(lines: Sequence[bytes]) -> Sequence[Line | None]:
-    """Each line that is spelled as ``encode_line`` spells it without context; None for all others.
+    """Each line that is spelled as ``encode_line`` spells it, with no more than strings in its context; None
+    for all others.
 
     Equal bytes after a round trip leave no room for duplicate members, for a second spelling or for members
     that nobody knows. All lines are tried in one go first, which is twice as fast as one by one.
@@ -199,8 +204,8 @@ def _read_line(line: bytes) -> Line | None:
 
 
 def payload_of(line: bytes) -> bytes:
-    """The payload's bytes in a line that ``read_lines`` read, if its hash and signature have their length."""
-    return line[:-_TAIL_BYTES] + b"}"
+    """The payload's bytes in a line that ``read_lines`` read. Inside a JSON string the quotes are escaped."""
+    return line[: line.index(b',"entry_hash":"')] + b"}"
 
 
 def decode_members(line: bytes) -> JSONObject:

@@ -66,6 +66,16 @@ class AnchorFileError(DelegoLedgerError):
         super().__init__(f"anchor file {_quoted(path)}{where}: {problem}")
 
 
+class EvidenceFileError(DelegoLedgerError):
+    """A line of an evidence file is not what ``export_evidence`` writes. ``line`` counts from 1."""
+
+    def __init__(self, path: StrPath, problem: str, *, line: int) -> None:
+        self.path = os.fspath(path)
+        self.problem = problem
+        self.line = line
+        super().__init__(f"evidence file {_quoted(path)}, line {line}: {problem}")
+
+
 class AlreadyExists(DelegoLedgerError):  # noqa: N818 - reads as what happened
     """A new file was to be written where one is already; it was left as it is."""
 

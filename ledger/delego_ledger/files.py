@@ -12,8 +12,9 @@ import errno
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from delego_ledger.errors import AlreadyExists, StorageError, StrPath
 
@@ -28,6 +29,7 @@ if sys.platform == "win32":
     _BINARY: Final = os.O_BINARY
 else:
     _BINARY: Final = 0
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 
 
 def write_atomically(path: StrPath, data: bytes, *, overwrite: bool = False, mode: int = PRIVATE) -> None:
@@ -43,7 +45,7 @@ def write_atomically(path: StrPath, data: bytes, *, overwrite: bool = False, mod
     except (OSError, ValueError) as error:
         raise StorageError("write", path, error, retry_safe=True) from error
     try:
-        _place(temporary, target, overwrite=overwrite)
+        place_file(temporary, target, overwrite=overwrite)
     except FileExistsError as error:
         raise AlreadyExists(path) from error
     except (OSError, ValueError) as error:
@@ -51,6 +53,36 @@ def write_atomically(path: StrPath, data: bytes, *, overwrite: bool = False, mod
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()  # after a rename it is gone already
+    sync_directory(target.parent)
+
+
+@contextlib.contextmanager
+def new_file(path: StrPath, *, mode: int = PRIVATE) -> Iterator[BinaryIO]:
+    """A stream whose bytes are all of ``path``, durable, once the block has ended without an exception.
+
+    For what is too large to hold in memory; until then, and after an exception, there is no such file.
+    Raises AlreadyExists (before the block, where the name is taken by then) or StorageError.
+    """
+    target = Path(path)
+    temporary = target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        if os.path.lexists(target):
+            raise AlreadyExists(path)
+        try:
+            with open(os.open(temporary, _NEW, mode), "wb") as file:  # noqa: PTH123 - a descriptor has no path
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                now = os.fstat(file.fileno()).st_mtime
+            _sweep(target.parent, now)
+            place_file(temporary, target)
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                temporary.unlink()
+    except FileExistsError as error:
+        raise AlreadyExists(path) from error
+    except (OSError, ValueError) as error:
+        raise StorageError("write", path, error, retry_safe=True) from error
     sync_directory(target.parent)
 
 
@@ -99,7 +131,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def _write_temporary(directory: Path, data: bytes, mode: int) -> Path:
     temporary = directory / f"{_TEMPORARY}{secrets.token_hex(8)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
+    descriptor = os.open(temporary, _NEW, mode)
     try:
         try:
             write_all(descriptor, data)
@@ -126,7 +158,8 @@ def _sweep(directory: Path, now: float) -> None:
                 leftover.unlink()
 
 
-def _place(temporary: Path, target: Path, *, overwrite: bool) -> None:
+def place_file(temporary: Path, target: Path, *, overwrite: bool = False) -> None:
+    """Give a finished file its name, in one step. FileExistsError for a name that is taken, or OSError."""
     if overwrite:
         temporary.replace(target)
         return

@@ -6,6 +6,8 @@ import sqlite3
 from typing import Final
 
 from delego_ledger.errors import DamagedLedger, NewerLedger
+from delego_spec.ed25519 import PublicKey
+from delego_spec.errors import KeyFormatError
 
 APPLICATION_ID: Final = 0x64656C67  # "delg": tells a ledger from any other SQLite file
 SCHEMA_VERSION: Final = 1
@@ -72,23 +74,22 @@ def create(connection: sqlite3.Connection, public_key: str, created_at: int) -> 
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def is_empty(connection: sqlite3.Connection) -> bool:
-    """True for a file that SQLite has just made: no table, no mark of another program."""
-    count = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    return bool(count == 0 and _pragma(connection, "application_id") == 0)
-
-
-def check(connection: sqlite3.Connection, path: str) -> str:
-    """The ledger's public key (hex). Raises DamagedLedger for another program's file, NewerLedger."""
+def check(connection: sqlite3.Connection, path: str) -> PublicKey:
+    """The ledger's public key. Raises DamagedLedger, also for another program's file, or NewerLedger."""
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise DamagedLedger(path, "it is a SQLite file of another program, or its header was overwritten")
     version = _pragma(connection, "user_version")
     if version > SCHEMA_VERSION:
         raise NewerLedger(path, version, SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise DamagedLedger(path, f"it says schema version {version}, which never was")
     row = connection.execute("SELECT public_key FROM ledger").fetchone()
-    if version != SCHEMA_VERSION or row is None:
-        raise DamagedLedger(path, f"it says schema version {version} and lacks what belongs to it")
-    return str(row[0])
+    if row is None:
+        raise DamagedLedger(path, "it does not name its public key")
+    try:
+        return PublicKey.from_hex(row[0])
+    except KeyFormatError as error:
+        raise DamagedLedger(path, error) from None
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -20,7 +20,7 @@ def storage_error(
     last bytes reached the disk. Everywhere else the transaction was rolled back and a retry is safe.
     """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the low byte is the primary code
-    if code in _DAMAGE:
+    if code in _DAMAGE or "decode to UTF-8" in str(error):  # the latter is Python's own, without a code
         return DamagedLedger(path, error)
     if code in _DENIED:
         return ReadOnlyLedger(path, error)

@@ -7,19 +7,22 @@ all that wait in one commit, so that a lone caller pays for no hand-over and man
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final, TypeVar
 
 from delego_ledger import schema
 from delego_ledger.clock import Clock, system_clock
+from delego_ledger.connections import connect, create_database, identity, reading
 from delego_ledger.contract import Execution, Step
-from delego_ledger.errors import AlreadyExists, DamagedLedger, ReadOnlyLedger, StorageError
+from delego_ledger.errors import DamagedLedger, ReadOnlyLedger, StorageError
 from delego_ledger.locks import FileLock
 from delego_ledger.sqlerrors import storage_error
 from delego_ledger.transaction import (
@@ -29,14 +32,15 @@ from delego_ledger.transaction import (
     read_action,
     read_approval,
     read_executions,
+    read_head,
 )
 from delego_spec.action import Action
 from delego_spec.anchors import Anchor
 from delego_spec.approvals import Approval, Status
 from delego_spec.ed25519 import PublicKey, Signer
 from delego_spec.errors import DelegoSpecError
-from delego_spec.receipts import Receipt, decode_line, encode_line
-from delego_spec.types import Digest, JSONObject
+from delego_spec.receipts import Receipt, decode_line, join_line
+from delego_spec.types import Digest, JSONObject, is_digest
 
 T = TypeVar("T")
 
@@ -66,16 +70,7 @@ class SQLiteLedger:
         Raises AlreadyExists (the file is left as it is) or StorageError.
         """
         with FileLock(_lock_path(path), timeout=wait):
-            if path.exists():
-                raise AlreadyExists(path)
-            try:
-                with closing(_connect(path, "rwc")) as connection:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.execute("BEGIN IMMEDIATE")
-                    schema.create(connection, signer.public_key.hex, clock())
-                    connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise storage_error(error, str(path), "create") from None
+            create_database(path, signer.public_key.hex, clock())
         return cls(path, signer.public_key, signer, clock, wait)
 
     @classmethod
@@ -87,13 +82,10 @@ class SQLiteLedger:
         A missing file is an error, never a new ledger: deleting the evidence must not start a clean chain.
         Raises StorageError, DamagedLedger, NewerLedger, or ReadOnlyLedger when ``signer`` is not its key.
         """
-        if not path.is_file():
+        if identity(str(path)) is None:
             raise StorageError("open", path, "there is no such file", retry_safe=True)
-        try:
-            with closing(_read_connection(path)) as connection:
-                public_key = _public_key(schema.check(connection, str(path)), path)
-        except sqlite3.Error as error:
-            raise storage_error(error, str(path), "open") from None
+        with reading(path, "open") as connection:
+            public_key = schema.check(connection, str(path))
         if signer is not None and signer.public_key != public_key:
             raise ReadOnlyLedger(
                 path, f"its receipts are signed by key {public_key.key_id}, not by {signer.public_key.key_id}"
@@ -126,18 +118,26 @@ class SQLiteLedger:
 
     def submit(self, steps: Sequence[Step[T]]) -> list[T]:
         job = _Job(steps)
-        self._survive_fork()
+        self._enter()
         self._waiting.append(job)
-        with self._as_writer():
-            while not job.done:  # done already, if another thread ran it while this one waited
-                self._run_waiting()
+        try:
+            with self._as_writer():
+                while not job.done:  # done already, if another thread ran it while this one waited
+                    self._run_waiting()
+        except BaseException:  # interrupted while waiting: nobody shall run these steps at some later time
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(job)
+            raise
         return job.outcome()
 
-    @contextmanager
-    def _as_writer(self) -> Iterator[None]:
+    def _enter(self) -> None:
         self._survive_fork()
         if self._writing == threading.get_ident():
             raise RuntimeError("a step must not open a transaction of its own ledger")
+
+    @contextmanager
+    def _as_writer(self) -> Iterator[None]:
+        self._enter()
         with self._writer:
             self._writing = threading.get_ident()
             try:
@@ -146,14 +146,19 @@ class SQLiteLedger:
                 self._writing = None
 
     def _survive_fork(self) -> None:
-        # A SQLite connection carried over a fork corrupts the database; a lock may be held by nobody.
+        # A SQLite connection that is used or closed on the other side of a fork damages the database; so it
+        # is kept, and never touched again. A lock may be held by a thread that is not here.
         if self._pid != os.getpid():
+            if self._connection is not None:
+                _left_behind.append(self._connection)
             self._reset()
 
     def _run_waiting(self) -> None:
         jobs: list[_Job] = []
-        while self._waiting and sum(len(job.steps) for job in jobs) < MAX_STEPS:
+        steps = 0
+        while self._waiting and steps < MAX_STEPS:
             jobs.append(self._waiting.popleft())
+            steps += len(jobs[-1].steps)
         try:
             self._run_together(jobs)
         except _StepFailed:
@@ -199,6 +204,7 @@ class SQLiteLedger:
         with self._file_lock:
             connection = self._write_connection()
             committing = False
+            transaction: SQLiteTransaction | None = None
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 transaction = SQLiteTransaction(connection, self._signer, self._clock(), self._path)
@@ -213,24 +219,28 @@ class SQLiteLedger:
                         error, self._path, "write", committing=committing, waited=self._wait
                     ) from None
                 raise
+            finally:
+                if transaction is not None:
+                    transaction.end()
 
     def _write_connection(self) -> sqlite3.Connection:
         # A ledger that was deleted or replaced under a running process: without this look, receipts would go
         # into a file that no longer has a name.
-        identity = _identity(self._path)
-        if self._connection is not None and identity != self._file:
+        found = identity(self._path)
+        if self._connection is not None and found != self._file:
             self._discard()
         if self._connection is None:
             try:
-                self._connection = _connect(Path(self._path), "rw")
-                found = schema.check(self._connection, self._path)
+                self._connection = connect(Path(self._path), "rw")
+                if schema.check(self._connection, self._path) != self._public_key:
+                    raise ReadOnlyLedger(self._path, "it was replaced by a ledger of another key")
             except sqlite3.Error as error:
                 self._discard()
                 raise storage_error(error, self._path, "open") from None
-            self._file = identity
-            if found != self._public_key.hex:
+            except StorageError:
                 self._discard()
-                raise ReadOnlyLedger(self._path, "it was replaced by a ledger of another key")
+                raise
+            self._file = found
         return self._connection
 
     def _roll_back(self, connection: sqlite3.Connection, *, discard: bool) -> None:
@@ -250,71 +260,90 @@ class SQLiteLedger:
     # --- reading ----------------------------------------------------------------------------------------
 
     def head(self) -> Anchor | None:
-        row = self._read(
-            lambda db: db.execute("SELECT seq, entry_hash FROM receipts ORDER BY seq DESC LIMIT 1").fetchone()
-        )
-        return None if row is None else Anchor(row[0], Digest(row[1]))
+        with self._reading() as connection:
+            found = read_head(connection, self._path)
+        return None if found is None else found[0]
 
     def lines(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         head = self.head()
         end = 0 if head is None else head.seq + 1
-        return self._lines(start, end if stop is None else min(stop, end))
+        return self._lines(max(start, 0), end if stop is None else min(stop, end))
 
     def _lines(self, start: int, stop: int) -> Iterator[bytes]:
         query = (
             "SELECT seq, payload, entry_hash, signature, context FROM receipts"
             " WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT ?"
         )
-        try:
-            with closing(_read_connection(Path(self._path))) as connection:
-                while start < stop:
-                    rows = connection.execute(query, (start, stop, PAGE)).fetchall()
-                    if not rows:
-                        return
-                    for _, payload, entry_hash, signature, context in rows:
-                        extra = None if context is None else _context(context, self._path)
-                        yield encode_line(payload, entry_hash, signature, extra)
-                    start = rows[-1][0] + 1
-        except sqlite3.Error as error:
-            raise storage_error(error, self._path, "read") from None
+        with self._reading() as connection:
+            while start < stop:
+                rows = connection.execute(query, (start, stop, PAGE)).fetchall()
+                if not rows:
+                    return
+                for _, payload, entry_hash, signature, context in rows:
+                    if type(payload) is not bytes or type(context) not in (bytes, NoneType):
+                        raise DamagedLedger(self._path, "a receipt is not stored as bytes")
+                    yield join_line(payload, entry_hash, signature, context)
+                if rows[-1][0] < start:
+                    raise DamagedLedger(self._path, "the receipts are not stored in order")
+                start = rows[-1][0] + 1
 
     def receipt(self, seq: int) -> Receipt | None:
         for line in self.lines(seq, seq + 1):
-            return decode_line(line)
+            try:
+                return decode_line(line)
+            except DelegoSpecError as error:
+                raise DamagedLedger(self._path, error) from None
         return None
 
     def approval(self, approval_id: str) -> Approval | None:
-        return self._read(lambda db: read_approval(db, approval_id, self._path))
+        with self._reading() as connection:
+            return read_approval(connection, approval_id, self._path)
 
     def parked_action(self, approval_id: str) -> Action | None:
-        return self._read(lambda db: read_action(db, approval_id, self._path))
+        with self._reading() as connection:
+            return read_action(connection, approval_id, self._path)
 
     def approvals(self, status: Status | None = None) -> tuple[Approval, ...]:
         where, values = ("", ()) if status is None else (" WHERE status = ?", (status,))
         query = f"SELECT body, status FROM approvals{where} ORDER BY created_at, id"  # noqa: S608 - no outside text
-        rows = self._read(lambda db: db.execute(query, values).fetchall())
+        with self._reading() as connection:
+            rows = connection.execute(query, values).fetchall()
         return tuple(decode_approval(body, stored, self._path) for body, stored in rows)
 
     def executions(self) -> tuple[Execution, ...]:
-        return self._read(lambda db: read_executions(db, self._path))
+        with self._reading() as connection:
+            return read_executions(connection, self._path)
 
     def evidence(self, evidence_hash: str) -> JSONObject | None:
-        row = self._read(
-            lambda db: db.execute("SELECT body FROM evidence WHERE hash = ?", (evidence_hash,)).fetchone()
-        )
+        if not is_digest(evidence_hash):
+            return None
+        with self._reading() as connection:
+            row = connection.execute("SELECT body FROM evidence WHERE hash = ?", (evidence_hash,)).fetchone()
         return None if row is None else decode(row[0], dict[str, Any], self._path)
 
-    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with closing(_read_connection(Path(self._path))) as connection:
-                return query(connection)
-        except sqlite3.Error as error:
-            raise storage_error(error, self._path, "read") from None
+    def evidence_items(self) -> Iterator[tuple[Digest, JSONObject]]:
+        after = ""
+        with self._reading() as connection:
+            while rows := connection.execute(
+                "SELECT hash, body FROM evidence WHERE hash > ? ORDER BY hash LIMIT ?", (after, PAGE)
+            ).fetchall():
+                for key, body in rows:
+                    if not is_digest(key) or key <= after:
+                        raise DamagedLedger(self._path, "evidence is not stored under its hash, in order")
+                    after = key
+                    yield Digest(key), decode(body, dict[str, Any], self._path)
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        return reading(Path(self._path))
 
     def close(self) -> None:
         """Close the writing connection. The ledger opens it again when it is used again."""
         with self._as_writer():
             self._discard()
+            self._file_lock.close()
+
+
+_left_behind: Final[list[sqlite3.Connection]] = []  # of a parent process
 
 
 class _StepFailed(Exception):  # noqa: N818 - carries another exception, is none itself
@@ -354,54 +383,5 @@ def _run_step(step: Step[T], transaction: SQLiteTransaction) -> T:
         raise _StepFailed(error) from None
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    """``mode``: ro, rw or rwc. Nothing is created unless it is rwc."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,  # explicit transactions only: Python's own deferred BEGIN fails under load
-        check_same_thread=False,  # one thread at a time, guarded by the writer's lock
-        timeout=30.0,
-    )
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: ask the drive, too; no effect elsewhere
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    return connection
-
-
-def _read_connection(path: Path) -> sqlite3.Connection:
-    try:
-        connection = _connect(path, "ro")
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-    except sqlite3.OperationalError:
-        # On read-only storage WAL's shared memory cannot be made. With no writer's log beside the file it
-        # holds everything, and may be read as it is.
-        log = Path(f"{path}-wal")
-        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
-            raise
-        connection = _connect(path, "ro&immutable=1")
-    return connection
-
-
 def _lock_path(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a few microseconds less than Path.stat, in every transaction
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _public_key(text: str, path: Path) -> PublicKey:
-    try:
-        return PublicKey.from_hex(text)
-    except DelegoSpecError as error:
-        raise DamagedLedger(path, error) from None
-
-
-def _context(body: bytes, path: str) -> JSONObject:
-    return decode(body, dict[str, Any], path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ from delego_spec.constraints import CountUnavailable
 from delego_spec.ed25519 import Signer
 from delego_spec.errors import DelegoSpecError
 from delego_spec.receipts import GENESIS, Entry, Sealed, seal, sign
-from delego_spec.types import Digest, JSONObject, Micros
+from delego_spec.types import Digest, JSONObject, Micros, is_digest
 
 # How far the clock may stand behind the newest receipt before windows of time mean nothing: two hosts'
 # worth of drift, not a clock that was set back.
@@ -31,19 +31,28 @@ class SQLiteTransaction:
     """Implements ``contract.Transaction``. Receipts are signed and stored when it ends."""
 
     def __init__(self, connection: sqlite3.Connection, signer: Signer, clock_time: Micros, path: str) -> None:
-        self._connection = connection
+        self._open: sqlite3.Connection | None = connection
         self._signer = signer
         self._path = path
-        row = connection.execute(
-            "SELECT seq, entry_hash, ts FROM receipts ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        self._head = None if row is None else Anchor(row[0], Digest(row[1]))
+        newest = read_head(connection, path)
+        self._head = None if newest is None else newest[0]
         # Receipt times never run backwards, whatever the clock does.
-        self._now = clock_time if row is None else Micros(max(clock_time, row[2]))
+        self._now = clock_time if newest is None else Micros(max(clock_time, newest[1]))
         self._lag = self._now - clock_time
         self._appended: list[tuple[Sealed, bytes | None]] = []
         self._context: tuple[JSONObject, bytes] = ({}, b"{}")
         self._allows: dict[str, list[int]] = {}  # rule → numbers given out in this transaction
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        # Outside its transaction a write would be durable at once, unguarded and unsigned.
+        if self._open is None:
+            raise RuntimeError("the transaction is over")
+        return self._open
+
+    def end(self) -> None:
+        """Nothing can be read or written any more."""
+        self._open = None
 
     @property
     def now(self) -> Micros:
@@ -54,6 +63,8 @@ class SQLiteTransaction:
         return self._head
 
     def append(self, entry: Entry, *, context: JSONObject | None = None) -> Anchor:
+        if self._open is None:
+            raise RuntimeError("the transaction is over")
         seq, prev_hash = (0, GENESIS) if self._head is None else (self._head.seq + 1, self._head.entry_hash)
         sealed = seal(entry, seq=seq, ts=self._now, prev_hash=prev_hash)
         self._appended.append((sealed, None if context is None else self._encoded(context)))
@@ -97,8 +108,11 @@ class SQLiteTransaction:
         return settled + int(running)
 
     def park(self, approval: Approval, action: Action) -> None:
-        self._connection.execute(
-            "INSERT INTO approvals VALUES (?, ?, ?, ?, ?)",
+        bound = (approval.action_fingerprint, approval.intent_hash)
+        if bound != (action.fingerprint, action.intent_hash):
+            raise ValueError(f"approval {approval.id!r} is for another action")
+        self._insert(
+            "INSERT INTO approvals VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 approval.id,
                 approval.status,
@@ -107,6 +121,11 @@ class SQLiteTransaction:
                 canonical(action.to_mapping()),
             ),
         )
+
+    def _insert(self, statement: str, values: tuple[object, ...]) -> None:
+        # Not a database error, which would fail the steps of others in this transaction as well.
+        if self._connection.execute(statement, values).rowcount != 1:
+            raise ValueError(f"the id {values[0]!r} is taken")
 
     def approval(self, approval_id: str) -> Approval | None:
         return read_approval(self._connection, approval_id, self._path)
@@ -122,8 +141,8 @@ class SQLiteTransaction:
         return approval.status == "approved" and self.decide(approval, replace(approval, status="consumed"))
 
     def start_execution(self, execution: Execution) -> None:
-        self._connection.execute(
-            "INSERT INTO executions VALUES (?, ?, ?, ?)",
+        self._insert(
+            "INSERT INTO executions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (execution.id, execution.rule, execution.started_at, msgspec.json.encode(execution)),
         )
 
@@ -169,13 +188,25 @@ class SQLiteTransaction:
         )
 
 
+def read_head(connection: sqlite3.Connection, path: str) -> tuple[Anchor, Micros] | None:
+    """Place, hash and time of the newest receipt. Raises DamagedLedger where what is stored is none."""
+    row = connection.execute("SELECT seq, entry_hash, ts FROM receipts ORDER BY seq DESC LIMIT 1").fetchone()
+    if row is None:
+        return None
+    seq, entry_hash, ts = row
+    if type(seq) is not int or not is_digest(entry_hash) or type(ts) is not int:
+        raise DamagedLedger(path, "the newest receipt is not stored as one")
+    return Anchor(seq, Digest(entry_hash)), Micros(ts)
+
+
 def read_approval(connection: sqlite3.Connection, approval_id: str, path: str) -> Approval | None:
     """One approval by id. Raises DamagedLedger where what is stored is not one."""
-    row = connection.execute("SELECT body, status FROM approvals WHERE id = ?", (approval_id,)).fetchone()
+    row = _row(connection, "SELECT body, status FROM approvals WHERE id = ?", approval_id)
     return None if row is None else decode_approval(row[0], row[1], path)
 
 
-def decode_approval(body: bytes, status: str, path: str) -> Approval:
+def decode_approval(body: object, status: object, path: str) -> Approval:
+    """Raises DamagedLedger where what is stored is not an approval."""
     approval = decode(body, Approval, path)
     if approval.status != status:
         raise DamagedLedger(path, f"approval {approval.id!r} is stored with two different statuses")
@@ -183,12 +214,22 @@ def decode_approval(body: bytes, status: str, path: str) -> Approval:
 
 
 def read_action(connection: sqlite3.Connection, approval_id: str, path: str) -> Action | None:
-    """The action an approval is for. Raises DamagedLedger where what is stored is not one."""
-    row = connection.execute("SELECT action FROM approvals WHERE id = ?", (approval_id,)).fetchone()
+    """The action an approval is for. Raises DamagedLedger where what is stored is not one.
+
+    What a person is shown before a decision comes from here, so it must be what the approval is bound to.
+    """
+    row = _row(connection, "SELECT action, body FROM approvals WHERE id = ?", approval_id)
+    if row is None:
+        return None
+    approval = decode(row[1], Approval, path)
     try:
-        return None if row is None else Action.from_json(row[0])
+        action = Action.from_mapping(decode(row[0], dict[str, Any], path))
     except DelegoSpecError as error:
         raise DamagedLedger(path, error) from None
+    bound = (approval.action_fingerprint, approval.intent_hash)
+    if bound != (action.fingerprint, action.intent_hash):
+        raise DamagedLedger(path, f"approval {approval.id!r} is stored with another action")
+    return action
 
 
 def read_executions(connection: sqlite3.Connection, path: str) -> tuple[Execution, ...]:
@@ -197,9 +238,20 @@ def read_executions(connection: sqlite3.Connection, path: str) -> tuple[Executio
     return tuple(decode(row[0], Execution, path) for row in rows)
 
 
-def decode(body: bytes, kind: type[V], path: str) -> V:
+def decode(body: object, kind: type[V], path: str) -> V:
     """A stored value. Raises DamagedLedger where the bytes are not one."""
+    if type(body) is not bytes:  # STRICT tables are checked when they are written, not when they are read
+        raise DamagedLedger(path, f"a {kind.__name__.lower()} is not stored as bytes")
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedLedger(path, error) from None
+
+
+def _row(connection: sqlite3.Connection, query: str, key: str) -> Any:
+    try:
+        return connection.execute(query, (key,)).fetchone()
+    except (
+        UnicodeEncodeError
+    ):  # a lone surrogate, as in an argument that is not UTF-8: nothing has such an id
+        return None

@@ -11,6 +11,7 @@ from delego_ledger.errors import (
     AnchorFileError,
     DamagedLedger,
     DelegoLedgerError,
+    EvidenceFileError,
     KeyFileError,
     LedgerBusy,
     NewerLedger,
@@ -25,6 +26,7 @@ ERRORS: list[tuple[DelegoLedgerError, str]] = [
     (WrongPassphrase(PATH), r"wrong passphrase for '/h/a\nb'"),
     (AnchorFileError(PATH, "it is odd"), r"anchor file '/h/a\nb': it is odd"),
     (AnchorFileError(PATH, "it is odd", line=3), r"anchor file '/h/a\nb', line 3: it is odd"),
+    (EvidenceFileError(PATH, "it is odd", line=3), r"evidence file '/h/a\nb', line 3: it is odd"),
     (AlreadyExists(PATH), r"'/h/a\nb' already exists and was left as it is; choose another path"),
     (
         StorageError("write", PATH, OSError(28, "No space left on device"), retry_safe=True),

@@ -114,7 +114,7 @@ def test_a_writer_killed_before_placing_the_file_leaves_no_file_under_the_name(
     program = (
         "import os, signal, sys\n"
         "from delego_ledger import files\n"
-        "files._place = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "files.place_file = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"files.write_atomically(sys.argv[1], b'half', overwrite={overwrite})\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)

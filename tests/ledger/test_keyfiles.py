@@ -131,7 +131,7 @@ def test_a_kill_before_the_key_has_its_name_leaves_no_key_under_it(tmp_path: Pat
     program = (
         "import os, signal, sys\n"
         "from delego_ledger import files, keyfiles\n"
-        "files._place = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "files.place_file = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
         "keyfiles.generate_key(sys.argv[1])\n"
     )
     killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
