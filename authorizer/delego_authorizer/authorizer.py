@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
-from delego_authorizer.brokering import NO_ANSWER, Attempt, call_broker
+from delego_authorizer.brokering import NO_ANSWER, Attempt, call_broker, in_words
 from delego_authorizer.config import Config
 from delego_authorizer.deciding import Approvers, DecisionRequest, decide_step, make_ballot
 from delego_authorizer.errors import ApprovalUnknown, Unsettled
@@ -24,6 +25,7 @@ from delego_authorizer.steps import (
     Proposal,
     Rules,
     Started,
+    check_size,
     propose_step,
     release_step,
 )
@@ -31,7 +33,6 @@ from delego_authorizer.values import Ballot, Decision, HumanDecision, check_prin
 from delego_authorizer.workers import Workers
 from delego_ledger.clock import Clock, system_clock
 from delego_ledger.contract import Execution, Ledger
-from delego_ledger.errors import StorageError
 from delego_spec.action import Action
 from delego_spec.anchors import Anchor
 from delego_spec.approvals import Approval
@@ -39,7 +40,7 @@ from delego_spec.callbacks import DecisionCallback
 from delego_spec.ed25519 import PublicKey, Signer
 from delego_spec.explain import Step, explain
 from delego_spec.gateway import Broker, GatewayRequest
-from delego_spec.policy import Policy, policy_digest
+from delego_spec.policy import Policy
 from delego_spec.timestamps import SECOND
 from delego_spec.tokens import Claims, mint
 from delego_spec.types import EpochSeconds, JSONObject
@@ -69,14 +70,13 @@ class Authorizer:
         on_receipt: Callable[[Anchor], None] | None = None,
     ) -> None:
         """``broker``: who executes what is released; None: the caller does. ``token_signer``: signs tokens,
-        with a key that is not the ledger's; tokens also need an audience in ``config``. ``approver_keys``:
-        principal → public key. ``on_receipt``: told of the newest receipt after each operation.
+        tokens also need an audience in ``config``. ``approver_keys``: principal → public key.
+        ``on_receipt``: told of the newest receipt after each operation; what it raises is logged.
 
-        Raises ValueError when the token key is the ledger's, CanonicalError when policy and configuration
-        are too large to be hashed.
+        Raises ValueError when one key is to serve two of ledger, tokens and approvers, CanonicalError when
+        policy and configuration are too large to be hashed.
         """
-        if token_signer is not None and token_signer.public_key == ledger.public_key:
-            raise ValueError("the token key must not be the ledger's key")
+        _check_distinct(ledger.public_key, token_signer, approver_keys or {})
         self._ledger = ledger
         self._broker = broker
         self._token_signer = token_signer
@@ -85,8 +85,7 @@ class Authorizer:
         self._randomness = randomness
         self._on_receipt = on_receipt
         self._workers = Workers()
-        digest = policy_digest(policy.document, config.decision_document)
-        self._rules = Rules(policy, config, f"policy sha256:{digest}", this_process(), broker is not None)
+        self._rules = Rules.of(policy, config, calls_broker=broker is not None)
 
     @property
     def policy(self) -> Policy:
@@ -113,8 +112,9 @@ class Authorizer:
     def propose_many(self, actions: Sequence[Action], principal: str = AGENT) -> list[Decision]:
         """Decide several actions, in order, in one durable commit; then execute those that are allowed.
 
-        Each counts against the rate limits of those before it. Raises as ``propose``; if one execution
-        raises, the ones behind it are not sent, and ``recover`` settles them.
+        Each counts against the rate limits of those before it. Raises as ``propose``, ActionTooLarge before
+        anything is decided; if one execution raises, the ones behind it are not sent, and ``recover``
+        settles them.
         """
         proposals = self._proposals(actions, principal)
         steps: list[DecisionStep] = [propose_step(self._rules, proposal) for proposal in proposals]
@@ -128,8 +128,12 @@ class Authorizer:
         return self._finish(outcome, proposal)
 
     def explain(self, action: Action) -> tuple[Step, ...]:
-        """Why the policy would decide as it does, rule by rule. Changes nothing, and counts nothing."""
-        return explain(self._rules.policy, action, now=self._clock(), counts=None)
+        """Why the policy would decide as it does now, rule by rule, rate limits included. Changes nothing.
+
+        Hazards are not part of a policy. Raises StorageError.
+        """
+        with self._ledger.transaction() as transaction:
+            return explain(self._rules.policy, action, now=transaction.now, counts=transaction)
 
     # --- the human's side -------------------------------------------------------------------------------
 
@@ -187,15 +191,18 @@ class Authorizer:
 
     def _proposals(self, actions: Sequence[Action], principal: str) -> list[Proposal]:
         context: JSONObject = {"principal": check_principal(principal)}
+        owner = this_process()  # asked each time: a fork is another process
         ids = self._randomness(ID_BYTES * len(actions)).hex()
-        return [
-            Proposal(action, principal, ids[start : start + 2 * ID_BYTES], context)
-            for action, start in zip(actions, range(0, len(ids), 2 * ID_BYTES), strict=True)
-        ]
+        proposals = []
+        for place, action in enumerate(actions):
+            check_size(action)
+            new_id = ids[2 * ID_BYTES * place : 2 * ID_BYTES * (place + 1)]
+            proposals.append(Proposal(action, principal, new_id, context, owner, place))
+        return proposals
 
     def _finish(self, outcome: Outcomes, proposal: Proposal) -> Decision:
         if isinstance(outcome, Started):
-            decision = self._execute(outcome.execution, proposal)
+            decision = self._execute(outcome, proposal)
         elif outcome.allowed:
             token, problem = self._mint(proposal, outcome.rule, outcome.approval_id)
             decision = replace(outcome, token=token, reasons=(*outcome.reasons, *problem))
@@ -204,25 +211,31 @@ class Authorizer:
         self._tell(decision.receipt)
         return decision
 
-    def _execute(self, execution: Execution, proposal: Proposal) -> Decision:
+    def _execute(self, started: Started, proposal: Proposal) -> Decision:
         """Call the broker for a started execution, and settle it: the write-ahead receipt is durable now."""
+        execution = started.execution
         token, problem = self._mint(proposal, execution.rule, execution.approval_id)
         assert self._broker is not None  # noqa: S101 - `Started` only comes from rules that call a broker
-        try:
-            if problem:
-                attempt = Attempt("refused", f"broker did not execute: {problem[0]}")
-            else:
-                attempt = call_broker(
-                    self._broker,
-                    GatewayRequest.of(proposal.action, token),
-                    self._rules.config.broker_timeout,
-                    self._workers,
-                    lambda late: self._record_late(execution, late),
+        settling = threading.Lock()  # held until the outcome is recorded: a late answer comes after that
+
+        def record_late(attempt: Attempt) -> None:
+            with settling:
+                self._record_late(execution, attempt)
+
+        with settling:
+            try:
+                if problem:
+                    attempt = Attempt("refused", f"broker did not execute: {problem[0]}")
+                else:
+                    request = GatewayRequest.of(started.action, token)
+                    timeout = self._rules.config.broker_timeout
+                    attempt = call_broker(self._broker, request, timeout, self._workers, record_late)
+            except BaseException:
+                self._settle(
+                    execution, Attempt("unknown", f"{NO_ANSWER}interrupted while the broker was called")
                 )
-        except BaseException:
-            self._settle(execution, Attempt("unknown", f"{NO_ANSWER}interrupted while the broker was called"))
-            raise
-        receipt = self._settle(execution, attempt)
+                raise
+            receipt = self._settle(execution, attempt)
         return Decision(
             outcome="deny" if attempt.kind == "refused" else "allow",
             rule=execution.rule,
@@ -239,14 +252,14 @@ class Authorizer:
     def _settle(self, execution: Execution, attempt: Attempt) -> Anchor:
         try:
             return self._ledger.submit([settle_step(execution, attempt)])[0]
-        except StorageError as error:
+        except Exception as error:  # a signer may be a device, and fail in its own way
             raise Unsettled(execution.id, attempt.outcome, error) from error
 
     def _record_late(self, execution: Execution, attempt: Attempt) -> None:
         try:
             self._tell(self._ledger.submit([late_step(execution, attempt)])[0])
-        except StorageError as error:
-            _log.warning("a late result of %s could not be recorded: %s", execution.id, error)
+        except Exception as error:  # noqa: BLE001 - nobody waits for this thread; recovery does the rest
+            _log.warning("a late result of %s could not be recorded: %s", execution.id, in_words(error))
 
     def _mint(
         self, proposal: Proposal, rule: str | None, approval_id: str | None
@@ -272,8 +285,24 @@ class Authorizer:
         try:
             return mint(claims, signer), ()
         except Exception as error:  # noqa: BLE001 - a signer may be a device; without a token nothing is sent
-            return None, (f"no token could be minted: {str(error)[:200] or type(error).__name__}",)
+            return None, (f"no token could be minted: {in_words(error)}",)
 
     def _tell(self, receipt: Anchor | None) -> None:
-        if receipt is not None and self._on_receipt is not None:
+        if receipt is None or self._on_receipt is None:
+            return
+        try:
             self._on_receipt(receipt)
+        except Exception:  # noqa: BLE001 - what was decided and done is not to be lost over it
+            _log.exception("what is to be told of each receipt failed at %s", receipt.short)
+
+
+def _check_distinct(
+    ledger: PublicKey, token_signer: Signer | None, approvers: Mapping[str, PublicKey]
+) -> None:
+    """One key, one role: else the holder of the ledger's key could say yes, or one person count as two."""
+    tokens = () if token_signer is None else (("the tokens", token_signer.public_key),)
+    roles: dict[PublicKey, str] = {ledger: "the ledger"}
+    for role, key in (*tokens, *((f"the approver {name!r}", key) for name, key in approvers.items())):
+        if key in roles:
+            raise ValueError(f"{roles[key]} and {role} have the same key; each needs its own")
+        roles[key] = role

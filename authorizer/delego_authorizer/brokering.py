@@ -10,7 +10,6 @@ from typing import Final, Literal, TypeAlias
 
 from delego_authorizer.steps import RELEASED
 from delego_authorizer.workers import Workers
-from delego_spec.errors import GatewayError
 from delego_spec.gateway import (
     Broker,
     BrokerOutcome,
@@ -43,35 +42,36 @@ NO_ANSWER: Final = "outcome unknown: "
 def call_broker(
     broker: Broker,
     request: GatewayRequest,
-    timeout: float | None,
+    timeout: float,
     workers: Workers,
     on_late: Callable[[Attempt], None],
 ) -> Attempt:
-    """Call the broker exactly as often as once, and say what came of it. Raises nothing but an interrupt.
+    """Call the broker once, in a thread of ``workers``, and say what came of it. Raises only an interrupt.
 
-    ``timeout``: seconds; the call then goes on in a thread of ``workers``, and what it comes to in the end is
-    given to ``on_late``. None: wait as long as it takes, in this thread.
+    ``timeout``: seconds. A call that takes longer, or whose caller is interrupted, goes on; what it comes to
+    in the end is given to ``on_late``.
     """
-    if timeout is None:
-        return _attempt(broker, request)
     call = _Call(broker, request, on_late)
     context = contextvars.copy_context()
     try:
         workers.run(lambda: context.run(call.run))
+        call.done.acquire(timeout=timeout)
     except RuntimeError as error:  # no more threads
         return _not_executed(f"not_sent: {error}")
-    return call.wait(timeout)
+    finally:
+        attempt = call.take()
+    return attempt or Attempt("unknown", f"{NO_ANSWER}the broker did not answer within {timeout:g} s")
 
 
 class _Call:
-    """One call in a thread of its own: either the caller gets its attempt, or ``on_late`` does."""
+    """One call in a thread of its own: either the caller takes its attempt, or ``on_late`` gets it."""
 
     def __init__(self, broker: Broker, request: GatewayRequest, on_late: Callable[[Attempt], None]) -> None:
         self._broker = broker
         self._request = request
         self._on_late = on_late
-        self._done = threading.Lock()  # held until the answer is there: a third of an Event's cost
-        self._done.acquire()
+        self.done = threading.Lock()  # held until the answer is there: a third of an Event's cost
+        self.done.acquire()
         self._mutex = threading.Lock()
         self._given_up = False
         self._attempt: Attempt | None = None
@@ -81,36 +81,30 @@ class _Call:
         with self._mutex:
             self._attempt = attempt
             late = self._given_up
-            self._done.release()
+            self.done.release()
         if late:
             self._on_late(attempt)
 
-    def wait(self, timeout: float) -> Attempt:
-        try:
-            self._done.acquire(timeout=timeout)
-        finally:
-            with self._mutex:
-                attempt = self._attempt
-                self._given_up = attempt is None
-        if attempt is None:
-            return Attempt("unknown", f"{NO_ANSWER}the broker did not answer within {timeout:g} s")
-        return attempt
+    def take(self) -> Attempt | None:
+        """The attempt, or None where there is none yet; from then on it is late."""
+        with self._mutex:
+            self._given_up = self._attempt is None
+            return self._attempt
 
 
 def _attempt(broker: Broker, request: GatewayRequest) -> Attempt:
     try:
         answer = broker.execute(request)
     except NotSent as error:
-        return _not_executed(f"not_sent: {_words(error)}")
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise  # the caller's own interrupt, not the broker's answer
-        # Whatever else a broker throws, SystemExit too: the action may have happened.
-        return Attempt("unknown", f"{NO_ANSWER}the broker failed: {type(error).__name__}: {_words(error)}")
+        return _not_executed(f"not_sent: {in_words(error)}")
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: the action may have happened
+        return Attempt(
+            "unknown", f"{NO_ANSWER}the broker failed: {_cut(type(error).__name__)}: {in_words(error)}"
+        )
     try:
         return _of_outcome(check_outcome(answer))
-    except GatewayError as error:
-        return Attempt("unknown", f"{NO_ANSWER}the broker's answer is unusable: {_words(error)}")
+    except Exception as error:  # noqa: BLE001 - what is not an answer need not even have a repr
+        return Attempt("unknown", f"{NO_ANSWER}the broker's answer is unusable: {in_words(error)}")
 
 
 def _of_outcome(outcome: BrokerOutcome) -> Attempt:
@@ -129,8 +123,12 @@ def _not_executed(why: str, outcome: BrokerOutcome | None = None) -> Attempt:
     return Attempt("refused", f"broker did not execute: {why}", None, outcome)
 
 
-def _words(error: BaseException) -> str:
-    return _cut(str(error) or "no reason given")
+def in_words(error: BaseException) -> str:
+    """What an exception of unknown origin says, as one line that fits a receipt. Raises nothing."""
+    try:
+        return _cut(str(error)) or _cut(type(error).__name__)
+    except Exception:  # noqa: BLE001 - it may fail at this as well
+        return _cut(type(error).__name__)
 
 
 def _cut(text: str) -> str:

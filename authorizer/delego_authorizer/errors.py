@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from delego_ledger.errors import StorageError
+from delego_ledger.errors import StorageError, os_reason
 from delego_spec.errors import DocumentError
 from delego_spec.gateway import BrokerOutcome
 
@@ -63,11 +63,12 @@ class Unsettled(DelegoAuthorizerError):  # noqa: N818 - reads as what happened
     by itself: ``outcome`` says what the broker answered, None where it did not.
     """
 
-    def __init__(self, execution_id: str, outcome: BrokerOutcome | None, cause: StorageError) -> None:
+    def __init__(self, execution_id: str, outcome: BrokerOutcome | None, cause: Exception) -> None:
         self.execution_id = execution_id
         self.outcome = outcome
         self.cause = cause
+        reason = cause.reason if isinstance(cause, StorageError) else os_reason(cause)
         super().__init__(
-            f"the broker was called but the result could not be recorded ({cause.reason}); do not send the"
+            f"the broker was called but the result could not be recorded ({reason}); do not send the"
             f" action again: execution {execution_id} will be recorded as 'outcome unknown'"
         )

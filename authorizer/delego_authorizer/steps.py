@@ -1,14 +1,15 @@
 """The engine's decisions, each a function of one transaction: no clock, no broker, no randomness.
 
-A step may be run again after a rollback, and several may share one durable commit (``contract.Step``).
-What a step returns is either a finished ``Decision`` or ``Started``: an execution whose write-ahead receipt
-is in the ledger, so that the broker may be called once the transaction is durable.
+A step may be run again after a rollback, and several may share one durable commit (``contract.Step``); it
+raises nothing of its own, so that one action never undoes or hides the decisions beside it. What it returns
+is either a finished ``Decision`` or ``Started``: an execution whose write-ahead receipt is in the ledger, so
+that the broker may be called once the transaction is durable.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -22,16 +23,21 @@ from delego_spec.action import Action
 from delego_spec.anchors import Anchor
 from delego_spec.approvals import ALREADY_USED, Approval, guard_release
 from delego_spec.constraints import Facts, RateLimit
+from delego_spec.errors import ActionError
 from delego_spec.evaluate import evaluate
 from delego_spec.hazards import Hazard, find_hazards
-from delego_spec.policy import Policy
+from delego_spec.policy import Policy, Rule, policy_digest
 from delego_spec.receipts import MAX_PAYLOAD_BYTES, Entry, Outcome, Phase
 from delego_spec.timestamps import SECOND
 from delego_spec.types import ApprovalId, JSONObject, Micros
 
-MAX_ENTRY: Final = MAX_PAYLOAD_BYTES - 8192  # bytes of summary and reasons; the rest fits beside them
-CUT: Final = 2000  # characters of a reason in a refusal that would not fit otherwise
+# Bytes of a payload as JSON: an action, the reasons, and 8 KiB for all that stands beside them.
+MAX_SUMMARY: Final = MAX_PAYLOAD_BYTES - 64 * 1024
+MAX_REASONS: Final = 56 * 1024
+ESCAPED: Final = 6  # bytes that one character takes at most
 GRACE: Final = 30  # seconds behind the broker's time-out before others may call an outcome unknown
+CHANGED: Final = "the action was changed after it was made: its params are not those of its fingerprint"
+TOO_LONG: Final = "the reasons do not fit into a receipt; send large content by reference"
 RELEASED: Final = "released to the caller: this authorizer calls no broker"
 
 _APPROVAL_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
@@ -44,8 +50,15 @@ class Rules:
     policy: Policy
     config: Config
     digest_reason: str  # "policy sha256:…", the last reason of every decision receipt
-    owner: Owner
     calls_broker: bool  # False: released actions are executed by the caller
+    rules: Mapping[str, Rule]  # of the policy, by name
+
+    @classmethod
+    def of(cls, policy: Policy, config: Config, *, calls_broker: bool) -> Rules:
+        """Raises CanonicalError when policy and configuration are too large to be hashed."""
+        digest = policy_digest(policy.document, config.decision_document)
+        named = {rule.name: rule for rule in policy.rules}
+        return cls(policy, config, f"policy sha256:{digest}", calls_broker, named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,8 @@ class Proposal:
     principal: str
     new_id: str  # of an approval or of an execution
     context: JSONObject  # unsigned correlation data for the receipts (§8.4)
+    owner: Owner  # the process that will call the broker
+    place: int  # how many of its batch may be executed before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Started:
     """A released action, durable in the ledger as in flight."""
 
     execution: Execution
-    rule: str | None
+    action: Action  # a copy that the caller cannot change any more: what is sent is what was decided
 
 
 Outcomes: TypeAlias = Decision | Started
@@ -81,9 +96,13 @@ def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
         verdict = evaluate(rules.policy, action, now=transaction.now, counts=transaction)
         if verdict.outcome == "deny":
             return _deny(rules, proposal, transaction, "decision", verdict.reasons, rule=verdict.rule)
+        copy = _copy(action)
+        if copy is None or not _fits(verdict.reasons):
+            refusal = CHANGED if copy is None else TOO_LONG
+            return _deny(rules, proposal, transaction, "decision", (refusal,), rule=verdict.rule)
         if verdict.outcome == "needs_approval":
-            return _park(rules, proposal, transaction, verdict.rule, verdict.reasons)
-        return _start(rules, proposal, transaction, verdict.rule, verdict.reasons, approval_id=None)
+            return _park(rules, proposal, copy, transaction, verdict.rule, verdict.reasons)
+        return _start(rules, proposal, copy, transaction, verdict.rule, verdict.reasons, approval_id=None)
 
     return step
 
@@ -91,7 +110,7 @@ def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
 def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> DecisionStep:
     """Release a parked action if the guards of §7 allow it: consume the approval, and start."""
     action = proposal.action
-    # What is no id of ours is quoted in the reason, cut, and not repeated in the receipt's own field.
+    # What is no id of ours is quoted in the reason, cut, and looked up nowhere.
     known_form = _APPROVAL_ID.fullmatch(approval_id) is not None
     approval_id = approval_id if known_form else approval_id[:80]
     written_id = approval_id if known_form else None
@@ -99,15 +118,18 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
     hazards = find_hazards(action, plain_http_hosts=rules.config.plain_http_hosts)
 
     def step(transaction: Transaction) -> Outcomes:
-        approval = transaction.approval(approval_id)
+        approval = transaction.approval(approval_id) if known_form else None
         release = guard_release(approval_id, approval, action, now=transaction.now)
         if approval is not None and release.status_after == "expired" != approval.status:
             transaction.decide(approval, replace(approval, status="expired"))
         refusal = release.reasons if release.outcome == "deny" else ()
+        copy = _copy(action)
         if not refusal and hazards:
             refusal = _hazard_reasons(hazards)
+        if not refusal and copy is None:
+            refusal = (CHANGED,)
         if not refusal and release.outcome == "allow":
-            refusal = _spent_limit(rules.policy, release.rule, action, transaction)
+            refusal = _spent_limit(rules, release.rule, action, transaction)
         if not refusal and release.outcome == "needs_approval":
             return _decision(
                 proposal, "needs_approval", release.rule, release.reasons, approval_id=approval_id
@@ -115,35 +137,52 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
         # P3: of several that got this far, the compare-and-set lets one through.
         if not refusal and not (approval is not None and transaction.consume(approval)):
             refusal = (ALREADY_USED,)
-        if refusal:
+        if refusal or copy is None:
             return _deny(rules, proposal, transaction, "execution", refusal, approval_id=written_id)
-        return _start(rules, proposal, transaction, release.rule, release.reasons, approval_id=approval_id)
+        return _start(
+            rules, proposal, copy, transaction, release.rule, release.reasons, approval_id=approval_id
+        )
 
     return step
+
+
+def _copy(action: Action) -> Action | None:
+    """The action as nobody else can change it; None if its params are no longer those it was hashed with.
+
+    ``params`` is a dict: a caller that edits it would have one action judged and another one released.
+    """
+    try:
+        copy = Action(action.instruction, action.method, action.url, action.params)
+    except ActionError:
+        return None
+    return copy if copy.fingerprint == action.fingerprint else None
 
 
 def _hazard_reasons(hazards: tuple[Hazard, ...]) -> tuple[str, ...]:
     return tuple(hazard.reason for hazard in hazards)
 
 
-def _spent_limit(
-    policy: Policy, rule: str | None, action: Action, transaction: Transaction
-) -> tuple[str, ...]:
+def _spent_limit(rules: Rules, name: str | None, action: Action, transaction: Transaction) -> tuple[str, ...]:
     """[strict] A rate limit holds for releases too: of many actions parked while it was free, few may go."""
-    for candidate in policy.rules:
-        if candidate.name == rule:
-            facts = Facts(action.params, candidate.name, transaction.now, transaction)
-            limits = [limit.check(facts) for limit in candidate.constraints if isinstance(limit, RateLimit)]
-            return tuple(finding.reason for finding in limits if not finding.holds)
-    return ()
+    rule = None if name is None else rules.rules.get(name)
+    if rule is None:
+        return ()
+    facts = Facts(action.params, rule.name, transaction.now, transaction)
+    limits = [limit.check(facts) for limit in rule.constraints if isinstance(limit, RateLimit)]
+    return tuple(finding.reason for finding in limits if not finding.holds)
 
 
 def _park(
-    rules: Rules, proposal: Proposal, transaction: Transaction, rule: str | None, reasons: tuple[str, ...]
+    rules: Rules,
+    proposal: Proposal,
+    action: Action,
+    transaction: Transaction,
+    rule: str | None,
+    reasons: tuple[str, ...],
 ) -> Decision:
-    action, config = proposal.action, rules.config
+    config = rules.config
     approval_id = ApprovalId(f"apr_{proposal.new_id}")
-    descriptions = {candidate.name: candidate.description for candidate in rules.policy.rules}
+    description = None if rule is None or rule not in rules.rules else rules.rules[rule].description
     approval = Approval(
         id=approval_id,
         status="pending",
@@ -158,7 +197,7 @@ def _park(
         expires_at=Micros(transaction.now + config.approval_lifetime * SECOND),
         required_approvers=config.required_approvers,
         routing_group=config.routing_group,
-        reason=descriptions.get(rule or "") or "; ".join(reasons),
+        reason=description or "; ".join(reasons),
     )
     transaction.park(approval, action)
     receipt = transaction.append(
@@ -178,8 +217,9 @@ def _deny(
     rule: str | None = None,
     approval_id: str | None = None,
 ) -> Decision:
-    if not _fits(proposal.action.summary, reasons):  # a refusal is worth a receipt, with its words cut
-        reasons = tuple(reason if len(reason) <= CUT else f"{reason[:CUT]}…" for reason in reasons)
+    if not _fits(reasons):  # a refusal is worth a receipt, with its words cut
+        cut = MAX_REASONS // (ESCAPED * len(reasons)) - 1
+        reasons = tuple(reason if len(reason) <= cut else f"{reason[:cut]}…" for reason in reasons)
     written = (*reasons, rules.digest_reason) if phase == "decision" else reasons
     receipt = transaction.append(
         _entry(proposal.action, phase, "deny", rule, written, approval_id), context=proposal.context
@@ -190,6 +230,7 @@ def _deny(
 def _start(
     rules: Rules,
     proposal: Proposal,
+    action: Action,
     transaction: Transaction,
     rule: str | None,
     reasons: tuple[str, ...],
@@ -197,7 +238,6 @@ def _start(
     approval_id: str | None,
 ) -> Outcomes:
     """Write ahead (§8): no effect without an earlier durable receipt."""
-    action = proposal.action
     why = "the default" if rule is None else f"rule {rule!r}"
     written = (f"authorized by {why}; execution follows", rules.digest_reason)
     transaction.append(
@@ -207,9 +247,8 @@ def _start(
         done = (*reasons, RELEASED)
         receipt = transaction.append(_entry(action, "execution", "allow", rule, done, approval_id))
         return _decision(proposal, "allow", rule, done, approval_id=approval_id, receipt=receipt)
-    if not _fits(action.summary, reasons):  # or its result could not be recorded once it has happened
-        raise ActionTooLarge(_size(action.summary, reasons), MAX_ENTRY)
-    patience = int((rules.config.broker_timeout + GRACE) * SECOND)
+    # Each call before it in its batch may take the whole time-out.
+    patience = int((rules.config.broker_timeout * (proposal.place + 1) + GRACE) * SECOND)
     execution = Execution(
         id=f"exe_{proposal.new_id}",
         rule=rule,
@@ -218,12 +257,12 @@ def _start(
         action_fingerprint=action.fingerprint,
         action_summary=action.summary,
         approval_id=None if approval_id is None else ApprovalId(approval_id),
-        owner=rules.owner,
+        owner=proposal.owner,
         started_at=transaction.now,
         deadline=Micros(transaction.now + patience),
     )
     transaction.start_execution(execution)
-    return Started(execution, rule)
+    return Started(execution, action)
 
 
 def _entry(
@@ -234,8 +273,6 @@ def _entry(
     reasons: tuple[str, ...],
     approval_id: str | None,
 ) -> Entry:
-    if not _fits(action.summary, reasons):
-        raise ActionTooLarge(_size(action.summary, reasons), MAX_ENTRY)
     return Entry(
         phase=phase,
         outcome=outcome,
@@ -248,14 +285,16 @@ def _entry(
     )
 
 
-def _fits(summary: str, reasons: tuple[str, ...]) -> bool:
-    # A character takes six bytes at most, as an escape: nearly every action is judged by its length alone.
-    characters = len(summary) + sum(map(len, reasons))
-    return characters * 6 <= MAX_ENTRY or _size(summary, reasons) <= MAX_ENTRY
+def check_size(action: Action) -> None:
+    """Raises ActionTooLarge for an action that leaves a receipt no room for reasons."""
+    if len(action.summary) * ESCAPED > MAX_SUMMARY:  # nearly every action is judged by its length alone
+        size = len(msgspec.json.encode(action.summary))
+        if size > MAX_SUMMARY:
+            raise ActionTooLarge(size, MAX_SUMMARY)
 
 
-def _size(summary: str, reasons: tuple[str, ...]) -> int:
-    return len(msgspec.json.encode((summary, reasons)))
+def _fits(reasons: tuple[str, ...]) -> bool:
+    return sum(map(len, reasons)) * ESCAPED <= MAX_REASONS or len(msgspec.json.encode(reasons)) <= MAX_REASONS
 
 
 def _decision(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import TypeAlias
+from queue import Empty, SimpleQueue
+from typing import Final, TypeAlias
 
 Task: TypeAlias = Callable[[], None]
+
+KEPT: Final = 10.0  # seconds without a task after which a thread ends
 
 
 class Workers:
@@ -36,5 +38,15 @@ class Workers:
     @staticmethod
     def _work(inbox: SimpleQueue[Task], idle: list[SimpleQueue[Task]]) -> None:
         while True:
-            inbox.get()()
+            try:
+                task = inbox.get(timeout=KEPT)
+            except Empty:
+                try:
+                    idle.remove(inbox)
+                except ValueError:  # it was just taken for a task, which is on its way
+                    task = inbox.get()
+                else:
+                    return
+            task()
+            del task  # and with it the request
             idle.append(inbox)
