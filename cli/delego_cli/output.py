@@ -115,7 +115,7 @@ def progress(label: str, length: int | None) -> Iterator[Progress]:
         return
     unknown: Iterator[None] | None = iter(()) if length is None else None
     with click.progressbar(
-        unknown, length=length, label=label, file=sys.stderr, show_pos=True, width=24
+        unknown, length=length, label=label, file=sys.stderr, show_pos=length is None, width=24
     ) as bar:
         yield bar
 
