@@ -25,7 +25,7 @@ import jwt
 from jwt.algorithms import Algorithm
 
 from delego_spec.canonical import normalise
-from delego_spec.ed25519 import PublicKey, Signer
+from delego_spec.ed25519 import PublicKey, SeedSigner, Signer
 from delego_spec.errors import CanonicalError, TokenError
 from delego_spec.types import JSONObject, KeyId
 
@@ -88,15 +88,14 @@ _JWS: Final = _only_strict_ed25519()
 def seal(payload: bytes, signer: Signer) -> str:
     """The compact JWS over ``payload``, with the header {alg, kid, typ}; kid is the signer's key id.
 
-    Raises TokenError for a result over 8 KiB, and when the signature is not that of ``signer.public_key``
-    (a key module that answers for another key). What the signer itself raises passes through.
+    Raises TokenError for a result over 8 KiB, and when a signer elsewhere (an agent, a key module) answers
+    for another key than ``signer.public_key``. What the signer itself raises passes through.
     """
     key: Any = signer  # PyJWT hands it to our algorithm untouched
     token = _JWS.encode(payload, key, ALGORITHM, headers={"kid": signer.public_key.key_id})
     if len(token) > MAX_BYTES:
         raise TokenError(f"the token would have {len(token)} bytes; at most {MAX_BYTES} are allowed")
-    signed, _, signature = token.rpartition(".")
-    if not signer.public_key.verify(signed.encode(), _from_base64url(signature) or b""):
+    if not isinstance(signer, SeedSigner) and not _is_by(signer.public_key, token):
         raise TokenError("the signer's signature does not fit its public key; check which key it holds")
     return token
 
@@ -175,6 +174,11 @@ def _read_header(header: JSONObject) -> KeyId | JwsRefusal:
     if type(kid) is not str:
         return JwsRefusal("kid", f"kid is {kid!r:.60}; it must name one of the verifier's own keys")
     return KeyId(kid)
+
+
+def _is_by(key: PublicKey, token: str) -> bool:
+    signed, _, signature = token.rpartition(".")
+    return key.verify(signed.encode(), _from_base64url(signature) or b"")
 
 
 def _signed(token: str, key: PublicKey) -> bool:
