@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from delego_spec.errors import TimestampError
@@ -22,6 +23,7 @@ _RFC3339_UTC: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=8)  # a batch of receipts shares one time
 def format_ts(micros: Micros) -> str:
     """``2026-01-01T00:00:00.000000+00:00``. Raises TimestampError for a time outside the years 1970–9999."""
     if not 0 <= micros <= _MAX:
