@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import click
 
-from delego_cli.tables import Column, table_lines
+from delego_cli.tables import Column, cut, natural_width, table_lines
 
 if TYPE_CHECKING:
     from delego_spec.types import JSON
@@ -81,10 +81,17 @@ def fields(pairs: Sequence[tuple[str, Text]], *, err: bool = False) -> None:
         say(Styled(f"{name + ':':<{width}} ", dim=True), value, err=err)
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> None:
-    """Write an aligned table. On a terminal flexible columns are cut to fit; in a pipe nothing is cut."""
+def table(columns: Sequence[Column], rows: Sequence[Sequence[Text]], *, last_below: bool = False) -> None:
+    """Write an aligned table. On a terminal flexible columns are cut to fit; in a pipe nothing is cut.
+
+    ``last_below``: where a terminal is too narrow, the last column goes under its row, without a title.
+    """
     width = shutil.get_terminal_size().columns if _stdout_is_terminal() else None
     texts = [[shown(_plain(cell)) for cell in row] for row in rows]
+    below: list[str] = []
+    if last_below and width is not None and natural_width(columns, texts) > width:
+        columns = columns[:-1]
+        below = [f"  {cut(row.pop(), width - 2)}" for row in texts]
 
     def paint(text: str, row: int, column: int) -> str:
         if row < 0:
@@ -92,8 +99,10 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> None:
         cell = rows[row][column]
         return text if isinstance(cell, str) else _style(text, cell)
 
-    for line in table_lines(columns, texts, width=width, paint=paint):
+    for number, line in enumerate(table_lines(columns, texts, width=width, paint=paint), -1):
         click.echo(line)
+        if below and number >= 0:
+            click.echo(below[number])
 
 
 class Progress(Protocol):

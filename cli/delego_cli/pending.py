@@ -45,7 +45,7 @@ def command(session: Session) -> ExitCode:
     if not waiting:
         say("nothing waits for a decision")
         return ExitCode.YES
-    table(_COLUMNS, [_row(approval, now) for approval in waiting])
+    table(_COLUMNS, [_row(approval, now) for approval in waiting], last_below=True)
     line = command_line(session, "approve", waiting[0].id)
     say(Styled("to decide: ", dim=True), line, Styled("  or deny", dim=True))
     return ExitCode.YES

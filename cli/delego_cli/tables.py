@@ -49,6 +49,11 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
+def natural_width(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
+    """How many cells the table takes when nothing is cut."""
+    return sum(_widths(columns, rows)) + len(GAP) * (len(columns) - 1)
+
+
 def table_lines(
     columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
@@ -62,7 +67,7 @@ def table_lines(
     as row −1.
     """
     cells = [[column.title for column in columns], *[list(row) for row in rows]]
-    widths = [max(display_width(row[index]) for row in cells) for index in range(len(columns))]
+    widths = _widths(columns, rows)
     if width is not None:
         _shrink(columns, widths, width - len(GAP) * (len(columns) - 1))
     lines = []
@@ -75,6 +80,13 @@ def table_lines(
             painted.append(paint(padded, number, index))
         lines.append(GAP.join(painted).rstrip())
     return lines
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max([display_width(column.title), *(display_width(row[index]) for row in rows)])
+        for index, column in enumerate(columns)
+    ]
 
 
 def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:
