@@ -65,6 +65,7 @@ def play(stage: Stage) -> Iterator[StepResult]:
 
 def run_step(step: Step, stage: Stage) -> StepResult:
     """Run one step. What the project's own packages raise is a failed step, not the end of the demo."""
+    stage.new_calls()  # those of a step that failed before it counted them
     try:
         return StepResult(step, True, step.run(stage))
     except Unexpected as error:

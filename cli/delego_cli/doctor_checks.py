@@ -204,7 +204,7 @@ def _opens(patient: Patient) -> Iterator[Finding]:
 
 
 def _durability(patient: Patient) -> Iterator[Finding]:
-    with closing(connect(patient.home.ledger_path, "ro")) as connection:
+    with closing(connect(patient.ledger.path, "ro")) as connection:
         journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
         synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
