@@ -23,7 +23,7 @@ def this_process() -> Owner:
 
 @lru_cache(maxsize=1)
 def _owner(pid: int) -> Owner:
-    return Owner(_host(), pid, _started(pid))
+    return Owner(_host(), pid, _status(pid)[1])
 
 
 def is_abandoned(execution: Execution, now: Micros) -> bool:
@@ -34,19 +34,24 @@ def is_abandoned(execution: Execution, now: Micros) -> bool:
 def _is_gone(owner: Owner) -> bool:
     name, boot, namespace = _host().split("/")
     theirs = owner.host.split("/")
-    if len(theirs) != 3 or theirs[0] != name or sys.platform == "win32":
+    if len(theirs) != 3 or sys.platform == "win32":
         return False  # not to be seen from here (on Windows, asking by signal would end it)
-    if theirs[1] != boot:
+    same_boot = theirs[1] == boot
+    if theirs[0] != name and not (boot and same_boot):
+        return False  # another host
+    if not same_boot:
         return True  # the host was started again since: every process of that time is gone
     if theirs[2] != namespace:
         return False  # another container's pids say nothing here
     try:
         os.kill(owner.pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return True
     except OSError:
         pass  # it lives, under another account
-    started = _started(owner.pid)
+    state, started = _status(owner.pid)
+    if state in ("Z", "X"):
+        return True  # ended, and its parent has not asked yet
     return bool(started and owner.started and started != owner.started)
 
 
@@ -61,11 +66,11 @@ def _host() -> str:
     return f"{socket.gethostname().replace('/', '_')}/{boot}/{namespace}"
 
 
-def _started(pid: int) -> str:
-    """When the process started, in the kernel's own unit; "" where that cannot be read."""
+def _status(pid: int) -> tuple[str, str]:
+    """The process's state, and when it started in the kernel's own unit; "" for what cannot be read."""
     # The second field is the program's name in parentheses, and may itself hold blanks and parentheses.
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else ""
+    return (fields[0], fields[19]) if len(fields) > 19 else ("", "")
 
 
 def _read(path: str) -> str:
