@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from delego_ledger import schema
+from delego_ledger import forks, schema
 from delego_ledger.errors import AlreadyExists, ReadOnlyLedger, StorageError
 from delego_ledger.files import PRIVATE, place_file, sync_directory
 from delego_ledger.sqlerrors import storage_error
@@ -18,7 +18,8 @@ from delego_spec.types import Micros
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """``mode``: ro or rw; the file must exist. Raises sqlite3.Error."""
+    """``mode``: ro or rw; the file must exist. Raises sqlite3.Error, and StorageError after a bad fork."""
+    forks.check(path)
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -42,7 +43,7 @@ def reading(path: Path, doing: str = "read") -> Iterator[sqlite3.Connection]:
     """A connection that can only read, closed at the end of the block. What SQLite raises in it becomes a
     StorageError."""
     try:
-        with closing(_read_connection(path)) as connection:
+        with forks.counted_read(), closing(_read_connection(path)) as connection:
             yield connection
     except sqlite3.Error as error:
         raise storage_error(error, str(path), doing) from None

@@ -8,7 +8,6 @@ all that wait in one commit, so that a lone caller pays for no hand-over and man
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -16,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import NoneType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from delego_ledger import schema
+from delego_ledger import forks, schema
 from delego_ledger.clock import Clock, system_clock
 from delego_ledger.connections import connect, create_database, identity, reading
 from delego_ledger.contract import Execution, Step
@@ -29,6 +28,7 @@ from delego_ledger.transaction import (
     SQLiteTransaction,
     decode,
     decode_approval,
+    has_receipt,
     read_action,
     read_approval,
     read_executions,
@@ -43,6 +43,7 @@ from delego_spec.receipts import Receipt, decode_line, join_line
 from delego_spec.types import Digest, JSONObject, is_digest
 
 T = TypeVar("T")
+_Files: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 MAX_STEPS: Final = 256  # in one commit: bounds how long the writer's lock is held
 PAGE: Final = 512  # receipts read at once, so that no read transaction is held for long
@@ -59,7 +60,9 @@ class SQLiteLedger:
         self._signer = signer
         self._clock = clock
         self._wait = wait
+        self._newest: Anchor | None = None  # the newest receipt that is known to have been written
         self._reset()
+        forks.register(self)
 
     @classmethod
     def create(
@@ -93,9 +96,9 @@ class SQLiteLedger:
         return cls(path, public_key, signer, clock, wait)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None  # device and inode behind the connection
+        self._files: _Files = (None, None)  # behind the connection: the database and its log
+        self._held = False  # the writer's lock, over a fork
         self._writer = threading.Lock()
         self._writing: int | None = None  # the thread that holds the writer's lock
         self._waiting: deque[_Job] = deque()
@@ -118,26 +121,27 @@ class SQLiteLedger:
 
     def submit(self, steps: Sequence[Step[T]]) -> list[T]:
         job = _Job(steps)
-        self._enter()
+        self._check_not_inside()
         self._waiting.append(job)
         try:
             with self._as_writer():
-                while not job.done:  # done already, if another thread ran it while this one waited
-                    self._run_waiting()
-        except BaseException:  # interrupted while waiting: nobody shall run these steps at some later time
-            with contextlib.suppress(ValueError):
-                self._waiting.remove(job)
+                # Done already, if another thread ran it while this one waited.
+                while not job.done and self._run_waiting():
+                    pass
+                if not job.done:  # taken out of the line by a thread that was interrupted in the middle
+                    job.fail(self._interrupted())
+        except BaseException as error:
+            job.fail(error)  # interrupted while waiting: nobody shall run these steps at some later time
             raise
         return job.outcome()
 
-    def _enter(self) -> None:
-        self._survive_fork()
+    def _check_not_inside(self) -> None:
         if self._writing == threading.get_ident():
             raise RuntimeError("a step must not open a transaction of its own ledger")
 
     @contextmanager
     def _as_writer(self) -> Iterator[None]:
-        self._enter()
+        self._check_not_inside()
         with self._writer:
             self._writing = threading.get_ident()
             try:
@@ -145,38 +149,55 @@ class SQLiteLedger:
             finally:
                 self._writing = None
 
-    def _survive_fork(self) -> None:
-        # A SQLite connection that is used or closed on the other side of a fork damages the database; so it
-        # is kept, and never touched again. A lock may be held by a thread that is not here.
-        if self._pid != os.getpid():
-            if self._connection is not None:
-                _left_behind.append(self._connection)
-            self._reset()
+    def before_fork(self) -> None:
+        """See ``forks``. Waits for the transaction that runs; one of this very thread stays as it is."""
+        if self._writing != threading.get_ident() and self._writer.acquire(timeout=self._wait):
+            self._held = True
+            self._discard()
 
-    def _run_waiting(self) -> None:
+    def after_fork(self, *, in_child: bool) -> sqlite3.Connection | None:
+        """See ``forks``."""
+        if in_child:
+            left = self._connection
+            self._reset()  # a lock may be held by a thread that is not here
+            return left
+        if self._held:
+            self._held = False
+            self._writer.release()
+        return None
+
+    def _run_waiting(self) -> bool:
+        """Run what waits, as much as fits into one commit. False: nothing waits."""
         jobs: list[_Job] = []
         steps = 0
-        while self._waiting and steps < MAX_STEPS:
-            jobs.append(self._waiting.popleft())
-            steps += len(jobs[-1].steps)
         try:
-            self._run_together(jobs)
-        except _StepFailed:
-            for job in jobs:
-                self._run_alone(job)
+            while self._waiting and steps < MAX_STEPS:
+                jobs.append(self._waiting.popleft())
+                steps += len(jobs[-1].steps)
+            jobs = [job for job in jobs if not job.done]
+            try:
+                if jobs:
+                    self._run_together(jobs)
+            except _StepFailed:
+                for job in jobs:
+                    self._run_alone(job)
         except Exception as error:  # noqa: BLE001 - handed to every caller whose step was in the transaction
             for job in jobs:
                 job.fail(error)
         except BaseException:  # this thread was interrupted; the others are not, and must not hang
             for job in jobs:
-                job.fail(StorageError("write", self._path, "interrupted", retry_safe=False))
+                job.fail(self._interrupted())
             raise
+        return bool(steps or jobs)
+
+    def _interrupted(self) -> StorageError:
+        return StorageError("write", self._path, "interrupted", retry_safe=False)
 
     def _run_together(self, jobs: Sequence[_Job]) -> None:
         results: list[list[Any]] = []
         with self._transaction() as transaction:
             for job in jobs:
-                results.append([_run_step(step, transaction) for step in job.steps])
+                results.append([self._run_step(step, transaction) for step in job.steps])
         for job, result in zip(jobs, results, strict=True):
             job.succeed(result)
 
@@ -187,7 +208,7 @@ class SQLiteLedger:
         for step in job.steps:
             try:
                 with self._transaction() as transaction:
-                    results.append(_run_step(step, transaction))
+                    results.append(self._run_step(step, transaction))
             except _StepFailed as error:
                 failure = failure or error.cause
             except Exception as error:  # noqa: BLE001 - handed to the caller whose step it was
@@ -196,6 +217,16 @@ class SQLiteLedger:
             job.succeed(results)
         else:
             job.fail(failure)
+
+    def _run_step(self, step: Step[T], transaction: SQLiteTransaction) -> T:
+        try:
+            return step(transaction)
+        except _OF_THE_STEP as error:
+            raise _StepFailed(storage_error(error, self._path, "write")) from None
+        except sqlite3.Error:
+            raise  # the storage failed: true for everybody in this transaction
+        except Exception as error:  # noqa: BLE001 - carried to the caller whose step it was
+            raise _StepFailed(error) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[SQLiteTransaction]:
@@ -209,9 +240,12 @@ class SQLiteLedger:
                 connection.execute("BEGIN IMMEDIATE")
                 transaction = SQLiteTransaction(connection, self._signer, self._clock(), self._path)
                 yield transaction
+                if self._connection is not connection:
+                    raise RuntimeError("a forked child must not end a transaction of its parent")
                 transaction.flush()
                 committing = True
                 connection.execute("COMMIT")
+                self._newest = transaction.head
             except BaseException as error:
                 self._roll_back(connection, discard=isinstance(error, sqlite3.Error | StorageError))
                 if isinstance(error, sqlite3.Error):
@@ -224,26 +258,42 @@ class SQLiteLedger:
                     transaction.end()
 
     def _write_connection(self) -> sqlite3.Connection:
-        # A ledger that was deleted or replaced under a running process: without this look, receipts would go
-        # into a file that no longer has a name.
-        found = identity(self._path)
-        if self._connection is not None and found != self._file:
+        # A ledger that was deleted or replaced under a running process, or its log: without this look,
+        # receipts would go into a file that no longer has a name.
+        found = self._look()
+        if self._connection is not None and found != self._files:
+            with contextlib.suppress(sqlite3.Error):  # what only the lost log holds is saved, if it can be
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._discard()
         if self._connection is None:
             try:
                 self._connection = connect(Path(self._path), "rw")
-                if schema.check(self._connection, self._path) != self._public_key:
-                    raise ReadOnlyLedger(self._path, "it was replaced by a ledger of another key")
+                self._check_same_ledger(self._connection)
             except sqlite3.Error as error:
                 self._discard()
                 raise storage_error(error, self._path, "open") from None
-            except StorageError:
+            except BaseException:
                 self._discard()
                 raise
-            self._file = found
+            self._files = self._look()
         return self._connection
 
+    def _look(self) -> _Files:
+        return identity(self._path), identity(f"{self._path}-wal")
+
+    def _check_same_ledger(self, connection: sqlite3.Connection) -> None:
+        """The ledger's key, and the newest receipt that this process has seen: an older copy that was put in
+        its place would allow again what was used up."""
+        if schema.check(connection, self._path) != self._public_key:
+            raise ReadOnlyLedger(self._path, "it was replaced by a ledger of another key")
+        newest = self._newest
+        if newest is not None and not has_receipt(connection, newest):
+            text = f"it was replaced by another one, or lost receipts: {newest.short} is not there"
+            raise DamagedLedger(self._path, text)
+
     def _roll_back(self, connection: sqlite3.Connection, *, discard: bool) -> None:
+        if self._connection is not connection:
+            return  # it is the parent's, over a fork
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -343,7 +393,13 @@ class SQLiteLedger:
             self._file_lock.close()
 
 
-_left_behind: Final[list[sqlite3.Connection]] = []  # of a parent process
+# What SQLite refuses in a statement for what the statement says; all else is said of the storage.
+_OF_THE_STEP: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+)
 
 
 class _StepFailed(Exception):  # noqa: N818 - carries another exception, is none itself
@@ -360,27 +416,20 @@ class _Job:
         self.steps = tuple(steps)
         self.done = False
         self._results: list[Any] = []
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     def succeed(self, results: list[Any]) -> None:
         self._results, self.done = results, True
 
-    def fail(self, error: Exception) -> None:
-        self._error, self.done = error, True
+    def fail(self, error: BaseException) -> None:
+        """Changes nothing for a job that is done: its caller learns what became of it."""
+        if not self.done:
+            self._error, self.done = error, True
 
     def outcome(self) -> list[Any]:
         if self._error is not None:
             raise self._error
         return self._results
-
-
-def _run_step(step: Step[T], transaction: SQLiteTransaction) -> T:
-    try:
-        return step(transaction)
-    except sqlite3.Error:
-        raise  # the storage failed: true for everybody in this transaction
-    except Exception as error:  # noqa: BLE001 - carried to the caller whose step it was
-        raise _StepFailed(error) from None
 
 
 def _lock_path(path: Path) -> Path:

@@ -199,6 +199,12 @@ def read_head(connection: sqlite3.Connection, path: str) -> tuple[Anchor, Micros
     return Anchor(seq, Digest(entry_hash)), Micros(ts)
 
 
+def has_receipt(connection: sqlite3.Connection, anchor: Anchor) -> bool:
+    """True if the receipt at that place has that hash."""
+    row = connection.execute("SELECT entry_hash FROM receipts WHERE seq = ?", (anchor.seq,)).fetchone()
+    return row is not None and row[0] == anchor.entry_hash
+
+
 def read_approval(connection: sqlite3.Connection, approval_id: str, path: str) -> Approval | None:
     """One approval by id. Raises DamagedLedger where what is stored is not one."""
     row = _row(connection, "SELECT body, status FROM approvals WHERE id = ?", approval_id)
