@@ -15,6 +15,7 @@ from delego_authorizer.errors import (
     ConfigError,
     DelegoAuthorizerError,
     HomeError,
+    NoteError,
     PrincipalError,
     Unsettled,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Home",
     "HomeError",
     "HumanDecision",
+    "NoteError",
     "PrincipalError",
     "Unsettled",
     "config_schema",

@@ -26,10 +26,11 @@ from delego_authorizer.steps import (
     Rules,
     Started,
     check_size,
+    is_approval_id,
     propose_step,
     release_step,
 )
-from delego_authorizer.values import Ballot, Decision, HumanDecision, check_principal
+from delego_authorizer.values import Ballot, Decision, HumanDecision, check_note, check_principal
 from delego_authorizer.workers import Workers
 from delego_ledger.clock import Clock, system_clock
 from delego_ledger.contract import Execution, Ledger
@@ -144,12 +145,17 @@ class Authorizer:
         return tuple(approval for approval in waiting if approval.status_at(now) == "pending")
 
     def ballot(self, approval_id: str, approver: str) -> Ballot:
-        """What ``approver`` is asked, with all that their signature must cover. Raises ApprovalUnknown."""
-        approval = self._ledger.approval(approval_id)
-        action = self._ledger.parked_action(approval_id)
+        """What ``approver`` is asked, with all that their signature must cover.
+
+        Raises ApprovalUnknown, PrincipalError, StorageError.
+        """
+        check_principal(approver)
+        known = is_approval_id(approval_id)
+        approval = self._ledger.approval(approval_id) if known else None
+        action = self._ledger.parked_action(approval_id) if known else None
         if approval is None or action is None:
             raise ApprovalUnknown(approval_id)
-        return make_ballot(approval, action, check_principal(approver))
+        return make_ballot(approval, action, approver)
 
     def decide(
         self,
@@ -163,10 +169,11 @@ class Authorizer:
         """Count a person's decision (§7.2, §7.3). ``callback``: signed over this approver's ``ballot``.
 
         What does not count leaves the approval as it was, is recorded, and is a value (``accepted``).
-        Raises ApprovalUnknown, PrincipalError, StorageError.
+        Raises ApprovalUnknown, PrincipalError, NoteError, StorageError.
         """
         if decision not in ("approve", "deny"):
             raise ValueError("decision must be 'approve' or 'deny'")
+        check_note(note)
         request = DecisionRequest(self.ballot(approval_id, approver), decision, approver, note, callback)
         outcome = self._ledger.submit([decide_step(self._rules, self._approvers, request)])[0]
         self._tell(outcome.receipt)

@@ -60,10 +60,12 @@ def make_ballot(approval: Approval, action: Action, approver: str) -> Ballot:
     """What ``approver`` decides on.
 
     The nonce is derived, so that no second store has to remember it: an approval id is random and single-use,
-    and each approver gets their own. Spending it is recorded in the ledger.
+    and each approver gets their own, another one once they have said yes (a no may still follow). Spending it
+    is recorded in the ledger.
     """
     text = decision_text(approval, action)
-    nonce = digest(["delego-approval-nonce-v1", approval.id, approver])[:32]
+    said_yes = approver in approval.approved_by
+    nonce = digest(["delego-approval-nonce-v1", approval.id, approver, said_yes])[:32]
     return Ballot(approval, text, display_hash(text), nonce)
 
 

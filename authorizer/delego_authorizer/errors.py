@@ -40,6 +40,10 @@ class PrincipalError(DelegoAuthorizerError):
         )
 
 
+class NoteError(DelegoAuthorizerError):
+    """The note to a decision is no text that can be stored and signed."""
+
+
 class ActionTooLarge(DelegoAuthorizerError):  # noqa: N818 - reads as what happened
     """An action does not fit into a receipt, so that it cannot be decided with evidence."""
 

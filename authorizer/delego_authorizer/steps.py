@@ -111,7 +111,7 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
     """Release a parked action if the guards of §7 allow it: consume the approval, and start."""
     action = proposal.action
     # What is no id of ours is quoted in the reason, cut, and looked up nowhere.
-    known_form = _APPROVAL_ID.fullmatch(approval_id) is not None
+    known_form = is_approval_id(approval_id)
     approval_id = approval_id if known_form else approval_id[:80]
     written_id = approval_id if known_form else None
     # The scheme is outside the fingerprint: without this look, a yes to https would release plain http.
@@ -283,6 +283,11 @@ def _entry(
         action_summary=action.summary,
         approval_id=None if approval_id is None else ApprovalId(approval_id),
     )
+
+
+def is_approval_id(text: str) -> bool:
+    """True for what may be looked up: some text is not even stored, and much would not fit a receipt."""
+    return _APPROVAL_ID.fullmatch(text) is not None
 
 
 def check_size(action: Action) -> None:

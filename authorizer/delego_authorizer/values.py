@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from delego_authorizer.errors import PrincipalError
+from delego_authorizer.errors import NoteError, PrincipalError
 from delego_spec.anchors import Anchor
 from delego_spec.approvals import Approval
 from delego_spec.receipts import Outcome
 from delego_spec.types import JSON, ApprovalId, Digest, JSONObject
+
+MAX_NOTE: Final = 2000  # characters
 
 _PRINCIPAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]{0,63}")
 
@@ -80,3 +82,16 @@ def check_principal(name: object) -> str:
     if type(name) is not str or _PRINCIPAL.fullmatch(name) is None:
         raise PrincipalError(name)
     return name
+
+
+def check_note(note: object) -> str | None:
+    """``note`` itself. Raises NoteError for what cannot be stored or signed."""
+    if note is None:
+        return None
+    if type(note) is not str or len(note) > MAX_NOTE:
+        raise NoteError(f"a note is text of at most {MAX_NOTE} characters")
+    try:
+        note.encode()
+    except UnicodeEncodeError:
+        raise NoteError("a note must not hold a lone surrogate; write it as UTF-8") from None
+    return note
