@@ -75,10 +75,10 @@ def load_config(text: str, *, source: str = "config.toml") -> Config:
     document = parsed_document(members)
     problems = _schema().problems(document)
     if not problems:
-        problems = _contradictions(members)
+        problems = _contradictions(document.value)
     if problems:
         raise ConfigError(source, by_place(problems))
-    return _config(members)
+    return _config(document.value)
 
 
 def config_schema() -> JSONObject:
@@ -93,7 +93,10 @@ def _schema() -> DocumentSchema:
     return DocumentSchema(config_schema())
 
 
-def _contradictions(members: dict[str, Any]) -> list[Problem]:
+# From here on the document has passed the schema, and 60.0 is 60: what is hashed is what is used.
+
+
+def _contradictions(members: Any) -> list[Problem]:
     approvals = members.get("approvals", {})
     approvers, required = approvals.get("approvers", []), approvals.get("required", 1)
     problems = []
@@ -106,7 +109,7 @@ def _contradictions(members: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def _config(members: dict[str, Any]) -> Config:
+def _config(members: Any) -> Config:
     actions, approvals = members.get("actions", {}), members.get("approvals", {})
     tokens, broker = members.get("tokens", {}), members.get("broker", {})
     anchors = members.get("anchors", {})
