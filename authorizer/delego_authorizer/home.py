@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import secrets
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +24,7 @@ from delego_authorizer.errors import ConfigError, HomeError
 from delego_authorizer.values import check_principal
 from delego_ledger.anchorfile import append_anchor, latest_anchor
 from delego_ledger.clock import Clock, system_clock
-from delego_ledger.errors import DelegoLedgerError, StorageError
+from delego_ledger.errors import DelegoLedgerError, StorageError, os_reason
 from delego_ledger.files import write_atomically
 from delego_ledger.keyfiles import (
     generate_key,
@@ -36,7 +36,7 @@ from delego_ledger.keyfiles import (
 from delego_ledger.sqlite import SQLiteLedger
 from delego_spec.anchors import Anchor
 from delego_spec.ed25519 import PublicKey, SeedSigner, Signer
-from delego_spec.errors import PolicyError, Problem
+from delego_spec.errors import CanonicalError, PolicyError, Problem
 from delego_spec.gateway import Broker
 from delego_spec.policy import Policy, load_policy
 
@@ -74,7 +74,7 @@ class Home:
     @property
     def exists(self) -> bool:
         """True for a complete home, even if its ledger has been lost since."""
-        return (self.keys_path / "ledger.pub").is_file()
+        return _found(self.keys_path / "ledger.pub", Path.is_file)
 
     def require(self) -> Home:
         """This home. Raises HomeError where there is none."""
@@ -112,7 +112,7 @@ class Home:
     def ledger(self, signer: Signer | None = None, *, clock: Clock = system_clock) -> SQLiteLedger:
         """The ledger; without ``signer`` it can only be read. Raises HomeError where it was lost."""
         self.require()
-        if not self.ledger_path.exists():
+        if not _found(self.ledger_path):
             raise HomeError(
                 self.path,
                 "its ledger 'ledger.db' is missing; restore it from a copy, nothing starts a new one",
@@ -128,23 +128,26 @@ class Home:
     ) -> Authorizer:
         """An authorizer wired from this home; what a crash left in flight is recovered first.
 
-        Raises HomeError, PolicyError, ConfigError, KeyFileError, StorageError.
+        Raises HomeError, PolicyError, ConfigError, KeyFileError, AnchorFileError, StorageError.
         """
         self.require()
         policy, config = self.policy(), self.config()
-        token_path = self.keys_path / "token.pem"
         anchors = self.anchor_path(config)
-        authorizer = Authorizer(
-            policy,
-            config,
-            self.ledger(load_signer(self.keys_path / "ledger.pem"), clock=clock),
-            broker=broker,
-            token_signer=load_signer(token_path) if config.audience and token_path.exists() else None,
-            approver_keys=self.approver_keys(),
-            clock=clock,
-            randomness=randomness,
-            on_receipt=None if anchors is None else _AnchorWriter(anchors, config.anchor_every, clock),
-        )
+        ledger = self.ledger(load_signer(self.keys_path / "ledger.pem"), clock=clock)
+        try:
+            authorizer = Authorizer(
+                policy,
+                config,
+                ledger,
+                broker=broker,
+                token_signer=load_signer(self.keys_path / "token.pem") if config.audience else None,
+                approver_keys=self.approver_keys(),
+                clock=clock,
+                randomness=randomness,
+                on_receipt=None if anchors is None else _AnchorWriter(anchors, config.anchor_every, clock),
+            )
+        except (CanonicalError, ValueError) as error:  # too large to be hashed; one key for two roles
+            raise HomeError(self.path, str(error)) from None
         authorizer.recover()
         return authorizer
 
@@ -158,9 +161,9 @@ def open_home(
 ) -> Authorizer:
     """An authorizer for the home at ``path``. ``broker``: who executes; None: the caller does.
 
-    Raises HomeError, PolicyError, ConfigError, KeyFileError, StorageError.
+    Raises HomeError, PolicyError, ConfigError, KeyFileError, AnchorFileError, StorageError.
     """
-    return Home(Path(path).expanduser()).authorizer(broker, clock=clock, randomness=randomness)
+    return _home(path).authorizer(broker, clock=clock, randomness=randomness)
 
 
 def init_home(
@@ -174,12 +177,16 @@ def init_home(
     """Make a home, or finish one whose making was interrupted; nothing that exists is overwritten.
 
     ``approver``: the principal that may decide, written into the new configuration. Raises HomeError for a
-    complete home, PolicyError or ConfigError for texts that would be refused, KeyFileError, StorageError.
+    complete home and for a ledger without its key, PolicyError or ConfigError for texts that would be
+    refused, PrincipalError, and DelegoLedgerError where something cannot be written.
     """
-    home = Home(Path(path).expanduser())
+    home = _home(path)
+    ledger_found, key_path = _found(home.ledger_path), home.keys_path / "ledger.pem"
     if home.exists:
-        lost = "" if home.ledger_path.exists() else ", and its ledger is missing: restore it from a copy"
+        lost = "" if ledger_found else ", and its ledger is missing: restore it from a copy"
         raise HomeError(home.path, f"is a home already{lost}; nothing was changed")
+    if ledger_found and not _found(key_path):
+        raise HomeError(home.path, "has a ledger whose key 'keys/ledger.pem' is missing; nothing was changed")
     check_principal(approver)
     policy = policy_text if policy_text is not None else template("policy.yaml")
     config = config_text if config_text is not None else template("config.toml")
@@ -193,9 +200,9 @@ def init_home(
         raise StorageError("make", home.path, error, retry_safe=True) from None
     _write_new(home.policy_path, policy)
     _write_new(home.config_path, config)
-    signer = _key(home.keys_path / "ledger.pem")
+    signer = _key(key_path)
     token_signer = _key(home.keys_path / "token.pem")
-    if home.ledger_path.exists():
+    if ledger_found:
         SQLiteLedger.open(home.ledger_path, signer=signer, clock=clock).close()
     else:
         SQLiteLedger.create(home.ledger_path, signer, clock=clock).close()
@@ -216,20 +223,35 @@ class _AnchorWriter:
         self._path = path
         self._every = every
         self._clock = clock
-        newest = latest_anchor(path) if path.exists() else None
+        newest = latest_anchor(path) if _found(path) else None
         self._due = 0 if newest is None else newest.anchor.seq + every
-        self._mutex = threading.Lock()
 
     def __call__(self, head: Anchor) -> None:
-        with self._mutex:
-            if head.seq < self._due:
-                return
-            try:
-                append_anchor(self._path, head, self._clock())
-            except DelegoLedgerError as error:
-                _log.warning("the head anchor could not be kept: %s", error)
-                return
-            self._due = head.seq + self._every
+        if head.seq < self._due:
+            return
+        # Claimed first, so that other threads go on. Two that claim at once do no harm: older anchors are
+        # not added behind newer ones.
+        due, self._due = self._due, head.seq + self._every
+        try:
+            append_anchor(self._path, head, self._clock())
+        except DelegoLedgerError as error:
+            self._due = due
+            _log.warning("the head anchor could not be kept: %s", error)
+
+
+def _home(path: str | os.PathLike[str]) -> Home:
+    try:
+        return Home(Path(path).expanduser())
+    except RuntimeError as error:  # "~nobody"
+        raise HomeError(Path(path), str(error).lower()) from None
+
+
+def _found(path: Path, look: Callable[[Path], bool] = Path.exists) -> bool:
+    """Raises HomeError where the system does not let us look: what cannot be seen is not absent."""
+    try:
+        return look(path)
+    except OSError as error:
+        raise HomeError(path, f"cannot be looked at: {os_reason(error)}") from None
 
 
 def _read(path: Path) -> tuple[str, Problem | None]:
@@ -246,14 +268,14 @@ def _read(path: Path) -> tuple[str, Problem | None]:
 
 
 def _write_new(path: Path, text: str) -> None:
-    if not path.exists():
+    if not _found(path):
         write_atomically(path, text.encode(), mode=0o600)
 
 
 def _key(path: Path) -> SeedSigner:
-    return load_signer(path) if path.exists() else generate_key(path)
+    return load_signer(path) if _found(path) else generate_key(path)
 
 
 def _write_public(path: Path, key: PublicKey) -> None:
-    if not path.exists():
+    if not _found(path):
         write_public_key(path, key)
