@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 from delego_spec.canonical import normalise
@@ -23,10 +24,19 @@ class CallableBroker:
     """
 
     def __init__(self, function: Callable[[GatewayRequest], object]) -> None:
+        """Raises TypeError for a coroutine function: calling one does nothing yet."""
+        if not callable(function) or inspect.iscoroutinefunction(function):
+            raise TypeError(f"a plain function of a GatewayRequest is wanted, not {function!r:.80}")
         self._function = function
 
     def execute(self, request: GatewayRequest) -> BrokerOutcome:
         value = self._function(request)
+        if inspect.isawaitable(value):  # nobody awaits it, so that nobody knows what it has done
+            if inspect.iscoroutine(value):
+                value.close()
+            raise TypeError(
+                f"the function returned a {type(value).__name__}; it must have done its work then"
+            )
         if isinstance(value, Executed | Refused | Released):
             return value
         try:
