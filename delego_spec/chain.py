@@ -19,21 +19,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Literal, TypeAlias
 
-from msgspec import UNSET
-
 from delego_spec.anchors import Anchor
-from delego_spec.canonical import MAX_INTEGER, canonical
-from delego_spec.ed25519 import SIGNATURE_BYTES, PublicKey
+from delego_spec.canonical import canonical
+from delego_spec.ed25519 import PublicKey
 from delego_spec.errors import CanonicalError, ReceiptError
 from delego_spec.receipts import (
     GENESIS,
-    MAX_LINE_BYTES,
-    MAX_PAYLOAD_BYTES,
     PAYLOAD_FIELDS,
     RECEIPT_FIELDS,
-    Line,
     decode_members,
     decode_payload,
+    in_domain,
     payload_of,
     read_lines,
 )
@@ -43,10 +39,10 @@ from delego_spec.types import Digest, is_digest
 Code: TypeAlias = Literal["content", "linkage", "signature", "structure", "seq", "head"]
 Completeness: TypeAlias = Literal["anchored", "cannot_be_ruled_out"]
 
-BATCH: Final = 128  # receipts: large enough to hide hand-over costs, small enough to bound memory
+BATCH: Final = 64  # receipts: large enough to hide hand-over costs, small enough to bound memory
 MAX_PROBLEMS: Final = 1000  # kept in a report; the rest are counted
 
-_HEX_128: Final = re.compile(r"[0-9a-f]{128}")  # a signature, or two digests
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,61 +177,74 @@ def check_batch(
     ``start``: the number of the first line, from 0. ``wanted``: the seqs whose entry_hash to note for
     comparing anchors.
     """
-    report = BatchReport(count=len(lines))
-    problems = report.problems
-    last: tuple[int, Digest] | None = None
-    for number, (line, fields) in enumerate(zip(lines, read_lines(lines), strict=True), start):
-        found: _Found | None = None
-        if fields is not None and _is_sound(line, fields, key):
-            seq, prev_hash, entry_hash = fields.seq, fields.prev_hash, Digest(fields.entry_hash)
-        else:
-            found = _examine(line, number, key, problems)
-            if found is None:
-                report.trailing += 1
-                continue
-            seq, prev_hash, entry_hash = found.seq, found.prev_hash, found.entry_hash
-            problems.extend(found.content)
-        # The link: a receipt removed, inserted or moved.
-        if last is None:
-            report.first = (seq, prev_hash)
-            report.first_index = number - start
-            report.at_first = len(problems)
-        else:
-            problems.extend(_link_problems(seq, prev_hash, last[0] + 1 + report.trailing, last[1]))
-        if found is not None:
-            problems.extend(found.behind_link)
-        last = (seq, entry_hash)
-        report.trailing = 0
-        if seq in wanted:
-            report.seen[seq] = entry_hash
-    report.last = None if last is None else Anchor(*last)
+    return _pass_sound(lines, key, wanted) or _check_each(lines, key, start, wanted)
+
+
+def _pass_sound(lines: Sequence[bytes], key: PublicKey, wanted: frozenset[int]) -> BatchReport | None:
+    """The report on a batch in our own spelling in which ``_check_each`` would find nothing wrong.
+
+    None if there may be anything to find. Nearly all batches of an honest ledger pass here, at a quarter of
+    the cost: the same checks, each done for the whole batch in one go.
+    """
+    found = read_lines(lines)
+    if not found:
+        return None
+    hashes = [one.entry_hash for one in found]
+    payloads = [payload_of(line) for line in lines]
+    digits = "".join([one.intent_hash + one.action_fingerprint + one.signature for one in found])
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    first, last = found[0], found[-1]
+    if not (
+        [hashlib.sha256(payload).hexdigest() for payload in payloads] == hashes
+        and [one.prev_hash for one in found[1:]] == hashes[:-1]
+        and [one.seq for one in found] == list(range(first.seq, first.seq + len(found)))
+        and first.seq >= 0
+        and raw.hex() == digits  # bytes.fromhex reads upper case and blanks as well
+        and {(len(one.intent_hash), len(one.action_fingerprint), len(one.signature)) for one in found}
+        == {(64, 64, 128)}
+        and all(map(is_ts, [one.ts for one in found]))
+        and all(map(in_domain, lines, payloads, found))
+    ):
+        return None
+    verify = key.verify
+    for place, entry_hash in enumerate(hashes):
+        if not verify(entry_hash.encode(), raw[128 * place + 64 : 128 * place + 128]):
+            return None
+    report = BatchReport(count=len(lines), first=(first.seq, first.prev_hash))
+    report.last = Anchor(last.seq, Digest(last.entry_hash))
+    if wanted:
+        report.seen = {one.seq: Digest(one.entry_hash) for one in found if one.seq in wanted}
     return report
 
 
-def _is_sound(line: bytes, fields: Line, key: PublicKey) -> bool:
-    """Whether ``_examine`` would find nothing wrong with a line in our own spelling, an eighth of its cost.
-
-    The same checks in the order of their price; a False says nothing about what is wrong.
-    """
-    try:
-        signature = bytes.fromhex(fields.signature)
-    except ValueError:
-        return False
-    payload = payload_of(line)
-    return (
-        # bytes.fromhex reads upper case and blanks as well: a second spelling of one signature
-        signature.hex() == fields.signature
-        and len(signature) == SIGNATURE_BYTES
-        and len(payload) <= MAX_PAYLOAD_BYTES
-        and len(line) <= MAX_LINE_BYTES
-        and hashlib.sha256(payload).hexdigest() == fields.entry_hash
-        and 0 <= fields.seq <= MAX_INTEGER
-        and len(fields.intent_hash) == 64
-        and _HEX_128.fullmatch(fields.intent_hash + fields.action_fingerprint) is not None
-        and is_ts(fields.ts)
-        and (fields.context is UNSET or all(map(str.isascii, fields.context)))  # else their order is disputed
-        and key.verify(fields.entry_hash.encode(), signature)
-    )
+def _check_each(lines: Sequence[bytes], key: PublicKey, start: int, wanted: frozenset[int]) -> BatchReport:
+    report = BatchReport(count=len(lines))
+    problems = report.problems
+    last: Anchor | None = None
+    for number, line in enumerate(lines, start):
+        found = _examine(line, number, key, problems)
+        if found is None:
+            report.trailing += 1
+            continue
+        problems.extend(found.content)
+        # The link: a receipt removed, inserted or moved.
+        if last is None:
+            report.first = (found.seq, found.prev_hash)
+            report.first_index = number - start
+            report.at_first = len(problems)
+        else:
+            expected = last.seq + 1 + report.trailing
+            problems.extend(_link_problems(found.seq, found.prev_hash, expected, last.entry_hash))
+        problems.extend(found.behind_link)
+        last = Anchor(found.seq, Digest(found.entry_hash))
+        report.trailing = 0
+        if found.seq in wanted:
+            report.seen[found.seq] = last.entry_hash
+    report.last = last
+    return report
 
 
 @dataclass(slots=True)
@@ -244,7 +253,7 @@ class _Found:
 
     seq: int
     prev_hash: str
-    entry_hash: Digest
+    entry_hash: str
     content: list[ChainProblem]
     behind_link: list[ChainProblem]
 
@@ -271,7 +280,7 @@ def _examine(line: bytes, number: int, key: PublicKey, problems: list[ChainProbl
         value if type(value) is str else ""
         for value in (members["entry_hash"], members["signature"], members["prev_hash"])
     )
-    found = _Found(place, prev_hash, Digest(entry_hash), [], [])
+    found = _Found(place, prev_hash, entry_hash, [], [])
     # 1. The content is what was hashed: an edited field.
     if hashlib.sha256(payload).hexdigest() != entry_hash:
         found.content.append(ChainProblem("content", place, f"seq {place}: content hash mismatch (tampered)"))
@@ -330,7 +339,7 @@ def _link_problems(seq: int, prev_hash: str, expected_seq: int, expected_hash: s
 
 def _signature_holds(entry_hash: str, signature: str, key: PublicKey) -> bool:
     # Upper-case or spaced hex is a second spelling of one signature: refused.
-    if _HEX_128.fullmatch(signature) is None:
+    if _SIGNATURE.fullmatch(signature) is None:
         return False
     return key.verify(entry_hash.encode(), bytes.fromhex(signature))
 

@@ -44,7 +44,8 @@ def read_lines(path: StrPath) -> Iterator[bytes]:
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
     """The lines of an open binary stream, as ``read_lines`` gives them. Raises what the stream raises."""
     longest = MAX_LINE_BYTES + len(b"\r\n")
-    while line := stream.readline(longest):
+    read = stream.readline
+    while line := read(longest):
         if line.endswith(b"\n"):
             yield line[:-2] if line.endswith(b"\r\n") else line[:-1]
         elif len(line) < longest:
@@ -52,7 +53,7 @@ def lines_of(stream: BinaryIO) -> Iterator[bytes]:
         else:
             yield line[: MAX_LINE_BYTES + 1]
             while line and not line.endswith(b"\n"):
-                line = stream.readline(longest)
+                line = read(longest)
 
 
 def export_receipts(
