@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -64,6 +65,14 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
+
+    def interrupt(self) -> int:
+        """Type Ctrl-C until it ends: one that comes in the instant before a read begins waits for a key."""
+        while self.process.poll() is None:
+            self.type("\x03")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+        return self.finish()
 
     def finish(self) -> int:
         """Read to the end; the exit status."""

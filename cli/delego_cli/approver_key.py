@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from delego_cli.asking import passphrase, passphrase_of, somebody_is_there
+from delego_cli.asking import passphrase, passphrase_of
 from delego_cli.errors import CommandError
 from delego_cli.output import say
 
@@ -50,7 +50,5 @@ def open_key(path: Path, passphrase_file: str | None) -> SeedSigner:
         try:
             return load_signer(path, passphrase=lambda: passphrase(f"passphrase of {path.name}"))
         except WrongPassphrase:
-            if not somebody_is_there():
-                raise
             say(f"that is not the passphrase; {left} more", err=True)
     return load_signer(path, passphrase=lambda: passphrase(f"passphrase of {path.name}"))

@@ -16,14 +16,14 @@ Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[Com
 
 
 def approval_ids(*statuses: str) -> Completer:
-    """Offers the approvals in one of these states, each with what it is about."""
+    """Offers the approvals in one of these states (in any, if none is named), each with what it is about."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return _quietly(
             lambda: [
                 CompletionItem(approval.id, help=_one_line(approval.summary))
                 for approval in ctx.ensure_object(Session).home().ledger().approvals()
-                if approval.status in statuses and approval.id.startswith(incomplete)
+                if (not statuses or approval.status in statuses) and approval.id.startswith(incomplete)
             ]
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from delego_cli.completers import approval_ids, rule_names
 from delego_cli.exit_codes import ExitCode
 from delego_cli.log_reading import PAGE, Filter, Row, first_since, follow, newest, parse_since, rows
 from delego_cli.output import Styled, Text, emit, say, state
@@ -55,8 +56,10 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> Micros |
 )
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with new receipts until Ctrl-C.")
 @click.option("--outcome", type=click.Choice(["allow", "deny", "needs_approval"]), help="Only this outcome.")
-@click.option("--rule", metavar="RULE", help="Only receipts of this rule.")
-@click.option("--approval", metavar="ID", help="Only receipts of this approval.")
+@click.option("--rule", metavar="RULE", shell_complete=rule_names, help="Only receipts of this rule.")
+@click.option(
+    "--approval", metavar="ID", shell_complete=approval_ids(), help="Only receipts of this approval."
+)
 @click.option(
     "--since", callback=_moment, metavar="WHEN", help="Only from then on: 30m, 2h, 7d, or a time in UTC."
 )

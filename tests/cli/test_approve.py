@@ -393,6 +393,13 @@ def test_the_shell_completes_verbs_options_and_approvals(home: Any) -> None:
     assert completions(home, "deny", "apr") == []
 
 
+def test_the_shell_completes_rules(home: Any) -> None:
+    assert completions(home, "log", "--rule", "p") == ["place-order"]
+    assert completions(home, "log", "--rule", "no") == ["no-permission-changes"]
+    approval = home.parked()
+    assert completions(home, "log", "--approval", "apr") == [approval]
+
+
 def test_completion_without_a_home_is_silent(world: Any) -> None:
     assert completions(world, "approve", "apr") == []
     assert approval_ids("pending")(None, None, "") == []  # type: ignore[arg-type]  # whatever goes wrong
