@@ -32,6 +32,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         connection.execute("PRAGMA fullfsync = ON")  # macOS: ask the drive, too; no effect elsewhere
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # fails here and not in the caller's hands
     except BaseException:
         connection.close()
         raise
@@ -50,21 +51,15 @@ def reading(path: Path, doing: str = "read") -> Iterator[sqlite3.Connection]:
 
 
 def _read_connection(path: Path) -> sqlite3.Connection:
-    connection = connect(path, "ro")
     try:
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+        return connect(path, "ro")
     except sqlite3.OperationalError:
-        connection.close()
         # On read-only storage WAL's shared memory cannot be made. With no writer's log beside the file it
         # holds everything, and may be read as it is.
         log = Path(f"{path}-wal")
         if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
             raise
         return connect(path, "ro&immutable=1")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def create_database(path: Path, public_key: str, created_at: Micros) -> None:
