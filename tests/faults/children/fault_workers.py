@@ -5,14 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from delego_authorizer import Authorizer, Decision, open_home
+from delego_authorizer import Authorizer, Decision, Unsettled, open_home
 from delego_broker import CallableBroker
-from delego_ledger.errors import DelegoLedgerError
+from delego_ledger.errors import DelegoLedgerError, StorageError
 from delego_ledger.sqlite import SQLiteLedger
 from delego_spec.action import Action
 from delego_spec.gateway import GatewayRequest
@@ -109,7 +111,7 @@ def _propose_some(authorizer: Authorizer, path: str, count: int, place: int) -> 
 
 def toil(home: str, effects: str, first: int) -> None:
     """Propose without end, each with a number of its own; say each that is acknowledged."""
-    reader = SQLiteLedger.open(open_home(home).ledger.path)  # type: ignore[attr-defined]  # SQLite's own
+    reader = SQLiteLedger.open(Path(home) / "ledger.db")
     authorizer = open_home(home, CallableBroker(effect(effects, reader)))
     number = first
     while True:
@@ -201,6 +203,58 @@ def fork_and_hold(home: str, effects: str, gate: str) -> None:
     next(orders())
 
 
+def interrupted(home: str, effects: str, gate: str) -> None:
+    """Call a broker that waits at the gate; whoever interrupts the call is told, and the process goes on."""
+    authorizer = open_home(home, CallableBroker(_held(effect(effects), gate)))
+    try:
+        authorizer.propose(action("work", 1))
+    except KeyboardInterrupt:
+        say("interrupted")
+    next(orders())
+
+
+def cramped(home: str, effects: str, rounds: int) -> None:
+    """Propose under limits on the size of files that are drawn ever wider; say what came of each."""
+    authorizer = open_home(home, CallableBroker(effect(effects)))
+    log = Path(home) / "ledger.db-wal"
+    authorizer.propose(action("work", 0))
+    for number in range(1, rounds + 1):
+        # The first rounds let nothing be written at all, the others this or that page of a commit.
+        size = log.stat().st_size if log.exists() else 0
+        _limit_files(0 if number <= 5 else size + 1500 * (number % 12))
+        try:
+            said = told(authorizer.propose(action("work", number)))
+        except StorageError as error:
+            said = {"error": type(error).__name__, "retry_safe": error.retry_safe}
+        except Unsettled as error:
+            said = {"error": "Unsettled", "execution": error.execution_id}
+        _limit_files(resource.RLIM_INFINITY)
+        say({"n": number, **said})
+    say(told(authorizer.propose(action("work", rounds + 1))))
+
+
+def cramped_by_its_effect(home: str, effects: str) -> None:
+    """The disk is full when the result is to be recorded."""
+    act = effect(effects)
+
+    def broker(request: GatewayRequest) -> object:
+        result = act(request)
+        _limit_files(0)
+        return result
+
+    authorizer = open_home(home, CallableBroker(broker))
+    try:
+        authorizer.propose(action("work", 1))
+    except Unsettled as error:
+        say({"execution": error.execution_id, "outcome": str(error.outcome), "text": str(error)})
+    _limit_files(resource.RLIM_INFINITY)
+    say([execution.id for execution in authorizer.recover()])
+
+
+def _limit_files(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
 def _held(act: Callable[[GatewayRequest], object], gate: str) -> Callable[[GatewayRequest], object]:
     def broker(request: GatewayRequest) -> object:
         say("in flight")
@@ -212,5 +266,16 @@ def _held(act: Callable[[GatewayRequest], object], gate: str) -> Callable[[Gatew
 
 WORKERS: dict[str, Callable[..., None]] = {
     worker.__name__: worker
-    for worker in (release, propose, toil, hold, fork_family, fork_reader, fork_and_hold)
+    for worker in (
+        release,
+        propose,
+        toil,
+        hold,
+        fork_family,
+        fork_reader,
+        fork_and_hold,
+        interrupted,
+        cramped,
+        cramped_by_its_effect,
+    )
 }
