@@ -22,8 +22,16 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 
 # Letters, symbols and marks that draw nothing: fillers, the empty braille cell, joiners, variation selectors.
 _BLANK: Final = frozenset(
-    map(chr, (0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800, 0x034F, 0x17B4, 0x17B5, *range(0x180B, 0x1810)))
-) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+    map(
+        chr,
+        (
+            *(0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800, 0x034F, 0x17B4, 0x17B5, 0x16FE4, 0x1D159),
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
 
 
 def visible(text: str) -> str:
@@ -67,7 +75,7 @@ def literal(value: JSON) -> str:
 def decision_text(approval: Approval, action: Action) -> str:
     """Exactly what is bound, as a person must see it before deciding: one fact a line, nothing cut."""
     lines = [
-        ("approval", approval.id),
+        ("approval", visible(approval.id)),
         ("instruction", literal(approval.instruction)),
         ("method", visible(action.method)),
         ("scheme", visible(action.scheme)),
