@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from delego_authorizer.errors import ConfigError
+from delego_ledger.keyfiles import names_key_file
 from delego_spec.documents import DocumentSchema, by_place, parsed_document
 from delego_spec.errors import Problem
 from delego_spec.tokens import DEFAULT_LIFETIME
@@ -106,6 +107,10 @@ def _contradictions(members: Any) -> list[Problem]:
     if approvals.get("signed") and not approvers:
         text = "is true, but 'approvals.approvers' names nobody; name who may sign"
         problems.append(Problem("approvals.signed", text))
+    for name in approvers if approvals.get("signed") else []:
+        if not names_key_file(name):
+            text = f"{name!r} can have no key file; where decisions are signed, use a-z, 0-9 and ._@- only"
+            problems.append(Problem("approvals.approvers", text))
     return problems
 
 

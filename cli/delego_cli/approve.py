@@ -193,6 +193,6 @@ def _answer(session: Session, choice: Choice, outcome: HumanDecision) -> ExitCod
         say(
             "  ",
             Styled(f"{command_line(session, 'resolve', approval.id)} …", bold=True),
-            "  (the same action)",
+            " (same action)",
         )
     return ExitCode.YES

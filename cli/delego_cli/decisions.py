@@ -58,8 +58,8 @@ def _show(session: Session, decision: Decision) -> None:
         lines.append(("receipt", str(decision.receipt)))
     fields([(f"  {name}", Styled(text)) for name, text in lines])
     if decision.outcome == "needs_approval" and decision.approval_id is not None:
-        say("a person decides:  ", Styled(command_line(session, "approve", decision.approval_id), bold=True))
+        say("a person decides  ", Styled(command_line(session, "approve", decision.approval_id), bold=True))
         then = command_line(session, "resolve", decision.approval_id)
-        say("then release it:   ", Styled(f"{then} …", bold=True), "  (the same action again)")
+        say("then release it   ", Styled(f"{then} …", bold=True), " (same action)")
     if decision.outcome_unknown:
         say(Styled("it may have happened: look before doing it again", fg="yellow"))

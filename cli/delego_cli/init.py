@@ -90,7 +90,7 @@ def command(
             ("  policy.yaml", "what agents may do; edit it first"),
             ("  config.toml", "who approves, tokens, anchors"),
             ("  ledger.db", f"the receipts, signed by key {home.public_key().key_id}"),
-            ("  keys", "the ledger's key and the token key; keep them from agents, and out of backups"),
+            ("  keys", "the ledger's and the token key; keep them from agents"),
             ("  approvers", ", ".join(settings.approvers) or "anybody who can write this folder"),
         ]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,7 @@ from delego_ledger.files import sync_directory
 from delego_ledger.keyfiles import (
     generate_key,
     load_public_key,
+    names_key_file,
     write_public_key,
 )
 from delego_spec.display import visible
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 FORMER: Final = "former"  # where untrusted keys go: auditors of old approvals still need them
 
-_KEY_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _EXISTING: Final = click.Path(exists=True, dir_okay=False)
 
 command = verb_group("keys", "Show keys; make and enrol approvers' keys.")
@@ -38,7 +37,7 @@ command = verb_group("keys", "Show keys; make and enrol approvers' keys.")
 
 def approver_name(text: str) -> str:
     """A name that an approver's key file may carry. Raises click.BadParameter."""
-    if _KEY_NAME.fullmatch(text) is None:
+    if not names_key_file(text):
         raise click.BadParameter(
             f"{text!r:.80} cannot name a key file; use up to 64 of a-z, 0-9 and ._@-, not beginning with ._@-"
         )
@@ -47,7 +46,7 @@ def approver_name(text: str) -> str:
 
 @verb("show", group=command, examples=("delego keys show", "delego keys show --json"))
 def show(session: Session) -> ExitCode:
-    """Show the public keys of the home: the ledger's, the token key, the approvers'. Never a secret."""
+    """Show the home's public keys; never a secret."""
     home = session.home().require()
     keys = [("ledger", home.keys_path / "ledger.pub", home.public_key())]
     token = home.keys_path / "token.pub"
@@ -62,8 +61,9 @@ def show(session: Session) -> ExitCode:
         ]
         emit({"keys": shown})
     else:
-        columns = (Column("use"), Column("key id"), Column("public key"), Column("file", flexible=True))
-        table(columns, [(visible(use), key.key_id, key.hex, str(file)) for use, file, key in keys])
+        columns = (Column("use"), Column("key id"), Column("file", flexible=True), Column("public key"))
+        rows = [(visible(use), key.key_id, str(file), key.hex) for use, file, key in keys]
+        table(columns, rows, last_below=True)
     return ExitCode.YES
 
 
@@ -92,9 +92,10 @@ def show(session: Session) -> ExitCode:
 def new_approver(
     session: Session, name: str, out: str | None, passphrase_file: str | None, no_passphrase: bool
 ) -> ExitCode:
-    """Make a key for the approver NAME: the private one for them alone, the public one to be enrolled.
+    """Make a key for an approver.
 
-    Run it as the person whose key it is, not as the agent. The public key is written beside it, NAME.pub.
+    The private key is for NAME alone; the public one is written beside it, NAME.pub, and has to be enrolled
+    (`delego keys trust`). Run it as the person whose key it is, not as the agent.
     """
     if no_passphrase and passphrase_file is not None:
         raise click.UsageError("--no-passphrase and --passphrase-file exclude each other")
@@ -118,7 +119,7 @@ def new_approver(
         emit({"name": name, "key_id": key.key_id, "private_key": str(path), "public_key": str(public)})
         return ExitCode.YES
     say(Styled(f"a key for {name}", bold=True), f"  {key.key_id}")
-    fields([("  private key", f"{path}  (keep it; nobody else needs it)"), ("  public key", str(public))])
+    fields([("  private key", str(path)), ("  public key", str(public))])
     say("to enrol it, whoever runs the home checks the key id with you and runs:")
     say("  ", Styled(command_line(session, "keys", "trust", name, str(public)), bold=True))
     return ExitCode.YES
@@ -129,9 +130,10 @@ def new_approver(
 @click.argument("public_key", type=_EXISTING, metavar="PUBFILE")
 @click.option("--yes", is_flag=True, help="Do not ask; the key id was compared already.")
 def trust(session: Session, name: str, public_key: str, yes: bool) -> ExitCode:
-    """Let decisions signed with the key in PUBFILE count as those of the approver NAME.
+    """Let a key sign as the approver NAME.
 
-    Compare the key id with the person first, over a channel that the agent does not control.
+    Decisions signed with the key in PUBFILE count as theirs from now on. Compare the key id with the person
+    first, over a channel that the agent does not control.
     """
     home = session.home().require()
     key = _public_only(Path(public_key))
@@ -165,7 +167,7 @@ def trust(session: Session, name: str, public_key: str, yes: bool) -> ExitCode:
 @click.argument("name", type=approver_name)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def untrust(session: Session, name: str, yes: bool) -> ExitCode:
-    """Let signatures of the approver NAME count no longer.
+    """Let an approver's signatures count no longer.
 
     The public key is kept in approvers/former: who audits older approvals still needs it.
     """

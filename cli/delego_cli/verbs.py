@@ -119,7 +119,13 @@ def verb(
 
 def verb_group(name: str, help_text: str) -> click.Group:
     """A verb with verbs of its own (``delego keys show``)."""
-    return click.Group(name, help=help_text, params=[home_option()], context_settings=SETTINGS)
+    return click.Group(
+        name,
+        help=help_text,
+        params=[home_option()],
+        context_settings=SETTINGS,
+        subcommand_metavar="VERB [ARGS]...",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def load_public_keys(directory: StrPath) -> dict[str, PublicKey]:
     names: dict[PublicKey, str] = {}
     for file in files:
         name = file.name[: -len(_SUFFIXES[0])]
-        if _PRINCIPAL.fullmatch(name) is None:
+        if not names_key_file(name):
             raise KeyFileError(
                 file, "the name before the suffix is not a principal's: a-z, 0-9, and . _ @ - inside"
             )
@@ -151,6 +151,11 @@ def load_public_keys(directory: StrPath) -> dict[str, PublicKey]:
             )
         keys[name], names[key] = key, name
     return keys
+
+
+def names_key_file(principal: str) -> bool:
+    """True if ``principal.pub`` may hold the key of ``principal``: lower case, as some file systems fold it."""
+    return _PRINCIPAL.fullmatch(principal) is not None
 
 
 def write_public_key(path: StrPath, key: PublicKey) -> None:

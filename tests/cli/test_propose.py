@@ -34,8 +34,8 @@ def test_a_parked_action_exits_with_no_and_says_who_runs_what(home: Any, action:
     result = home.run("propose", *action())
     assert result.exit_code == 3
     (approval,) = home.json("pending")["pending"]
-    assert f"a person decides:  delego approve {approval['approval_id']}\n" in result.stdout
-    assert f"then release it:   delego resolve {approval['approval_id']} …" in result.stdout
+    assert f"a person decides  delego approve {approval['approval_id']}\n" in result.stdout
+    assert f"then release it   delego resolve {approval['approval_id']} …" in result.stdout
 
 
 def test_json_has_what_a_machine_needs(home: Any) -> None:
