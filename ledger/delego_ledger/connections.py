@@ -13,7 +13,7 @@ from pathlib import Path
 from delego_ledger import forks, schema
 from delego_ledger.errors import AlreadyExists, ReadOnlyLedger, StorageError
 from delego_ledger.files import PRIVATE, place_file, sync_directory
-from delego_ledger.sqlerrors import storage_error
+from delego_ledger.sqlerrors import SQLITE_FAILURE, storage_error
 from delego_spec.types import Micros
 
 
@@ -46,7 +46,7 @@ def reading(path: Path, doing: str = "read") -> Iterator[sqlite3.Connection]:
     try:
         with forks.counted_read(), closing(_read_connection(path)) as connection:
             yield connection
-    except sqlite3.Error as error:
+    except SQLITE_FAILURE as error:
         raise storage_error(error, str(path), doing) from None
 
 

@@ -23,7 +23,7 @@ from delego_ledger.connections import connect, create_database, identity, readin
 from delego_ledger.contract import Execution, Step
 from delego_ledger.errors import DamagedLedger, ReadOnlyLedger, StorageError
 from delego_ledger.locks import FileLock
-from delego_ledger.sqlerrors import storage_error
+from delego_ledger.sqlerrors import SQLITE_FAILURE, storage_error
 from delego_ledger.transaction import (
     SQLiteTransaction,
     decode,
@@ -223,7 +223,7 @@ class SQLiteLedger:
             return step(transaction)
         except _OF_THE_STEP as error:
             raise _StepFailed(storage_error(error, self._path, "write")) from None
-        except sqlite3.Error:
+        except SQLITE_FAILURE:
             raise  # the storage failed: true for everybody in this transaction
         except Exception as error:  # noqa: BLE001 - carried to the caller whose step it was
             raise _StepFailed(error) from None
@@ -247,8 +247,8 @@ class SQLiteLedger:
                 connection.execute("COMMIT")
                 self._newest = transaction.head
             except BaseException as error:
-                self._roll_back(connection, discard=isinstance(error, sqlite3.Error | StorageError))
-                if isinstance(error, sqlite3.Error):
+                self._roll_back(connection, discard=isinstance(error, (*SQLITE_FAILURE, StorageError)))
+                if isinstance(error, SQLITE_FAILURE):
                     raise storage_error(
                         error, self._path, "write", committing=committing, waited=self._wait
                     ) from None
@@ -262,14 +262,14 @@ class SQLiteLedger:
         # receipts would go into a file that no longer has a name.
         found = self._look()
         if self._connection is not None and found != self._files:
-            with contextlib.suppress(sqlite3.Error):  # what only the lost log holds is saved, if it can be
+            with contextlib.suppress(*SQLITE_FAILURE):  # what only the lost log holds is saved, if it can be
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._discard()
         if self._connection is None:
             try:
                 self._connection = connect(Path(self._path), "rw")
                 self._check_same_ledger(self._connection)
-            except sqlite3.Error as error:
+            except SQLITE_FAILURE as error:
                 self._discard()
                 raise storage_error(error, self._path, "open") from None
             except BaseException:
@@ -297,7 +297,7 @@ class SQLiteLedger:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        except sqlite3.Error:
+        except SQLITE_FAILURE:
             discard = True
         if discard:  # after a failure of the storage, start over with what is on the disk
             self._discard()
