@@ -264,7 +264,7 @@ def _approvals(patient: Patient) -> Iterator[Finding]:
 def _anchors(patient: Patient) -> Iterator[Finding]:
     path, head = patient.home.anchor_path(patient.config), patient.ledger.head()
     if path is None:
-        todo = "set 'file' under [anchors], best on storage that this account can only append to"
+        todo = "set 'file' under [anchors], best on storage that can only grow"
         yield Finding("anchors", "warn", "none are kept: a ledger that was cut off looks whole", todo)
         return
     shown = f"{str(path)!r:.300}"

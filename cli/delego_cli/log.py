@@ -30,6 +30,7 @@ PAUSE: Final = 0.2  # seconds between two looks at a growing ledger
 DEFAULT_COUNT: Final = 20
 MAX_RULE: Final = 24  # cells of a rule's name on a terminal
 MIN_ACTION: Final = 16
+NARROW: Final = 110  # columns; below, time and phase are shortened for the action's sake
 
 
 def _moment(_: click.Context, __: click.Parameter, text: str | None) -> Micros | None:
@@ -108,6 +109,7 @@ class _Printer:
         self._json = as_json
         self._verbose = verbose
         self._rule_width = 12
+        self._seq_width = 4
         self.shown = 0
 
     def show(self, found: Sequence[Row]) -> None:
@@ -120,16 +122,18 @@ class _Printer:
         sys.stdout.flush()  # who follows through a pipe waits for it
 
     def _show_lines(self, found: Sequence[Row]) -> None:
-        terminal = sys.stdout.isatty()
-        widest = max((display_width(_rule(row.receipt)) for row in found if row.receipt), default=0)
+        receipts = [row.receipt for row in found if row.receipt is not None]
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        widest = max((display_width(_rule(receipt)) for receipt in receipts), default=0)
         self._rule_width = min(max(self._rule_width, widest), MAX_RULE)
+        self._seq_width = max([self._seq_width, *(len(str(receipt.payload.seq)) for receipt in receipts)])
         if found and not self.shown:
             titles = ("seq", "time (UTC)", "outcome", "phase", "rule", "action")
-            say(Styled(self._line(titles, terminal=False), dim=True))
+            say(Styled(self._line(titles, columns), dim=True))
         for row in found:
-            self._show_row(row, terminal)
+            self._show_row(row, columns)
 
-    def _show_row(self, row: Row, terminal: bool) -> None:
+    def _show_row(self, row: Row, columns: int | None) -> None:
         receipt = row.receipt
         if receipt is None:
             say(Styled("a stored receipt cannot be read; run: delego verify", fg="red", bold=True))
@@ -143,21 +147,31 @@ class _Printer:
             _rule(receipt),
             visible(payload.action_summary),
         )
-        before, found, after = self._line(cells, terminal=terminal).partition(payload.outcome)
+        before, found, after = self._line(cells, columns).partition(f" {payload.outcome} ")
         say(before, state(payload.outcome, found), after)
         if self._verbose:
             for label, text in _details(receipt):
                 say(Styled(f"{'':>8}{label}: ", dim=True), text)
 
-    def _line(self, cells: Sequence[str], *, terminal: bool) -> str:
+    def _line(self, cells: Sequence[str], columns: int | None) -> str:
+        """One row. ``columns``: of the terminal; None cuts nothing."""
         seq, when, outcome, phase, rule, action = cells
-        start = f"{seq:>6}  {when:<19}  {outcome:<14}  {phase:<9}  "
-        if terminal:
+        time_width, phase_width = 19, 9
+        if columns is not None:
             rule = cut(rule, self._rule_width)
-        start += f"{pad(rule, self._rule_width)}  "
-        if terminal:
-            action = cut(action, max(MIN_ACTION, shutil.get_terminal_size().columns - display_width(start)))
-        return start + action
+            if columns < NARROW:
+                when, time_width, phase, phase_width = _short(when), 14, phase[:3], 3
+        start = (
+            f"{seq:>{self._seq_width}}  {when:<{time_width}}  {outcome:<14}  {phase:<{phase_width}}  "
+            f"{pad(rule, self._rule_width)}  "
+        )
+        room = None if columns is None else max(MIN_ACTION, columns - display_width(start))
+        return start + (action if room is None else cut(action, room))
+
+
+def _short(when: str) -> str:
+    """A time without its year; the column's title stays as it is."""
+    return when[5:] if when[:1].isdigit() else when
 
 
 def _rule(receipt: Receipt) -> str:

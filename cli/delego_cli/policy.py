@@ -42,7 +42,7 @@ def show(session: Session) -> ExitCode:
     fields(
         [
             ("policy", f"{home.policy_path}, version {policy.version}"),
-            ("digest", f"sha256:{digest} (with the configuration; it stands in each decision's receipt)"),
+            ("digest", f"sha256:{digest}"),
             ("default", state(policy.default)),
         ]
     )

@@ -9,7 +9,7 @@ import click
 
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
-from delego_cli.output import Styled, emit, progress, say
+from delego_cli.output import Styled, emit, fields, progress, say
 from delego_cli.verbs import Session, verb
 from delego_cli.verifying import (
     Audit,
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 MAX_LISTED: Final = 50  # problems shown to people; --json has more
 
-TO_ANCHOR: Final = (
-    "keep a head where the ledger's writer cannot change it ('delego head' prints it), then give"
-    " --expected-head SEQ:HASH, or --anchor SEQ:HASH where the ledger has grown since"
+NO_ANCHOR: Final = (  # lines that fit any terminal
+    "without an anchor, cutting off the newest receipts shows nowhere: keep the head",
+    "where the ledger's writer cannot change it, and give it with --expected-head,",
+    "or with --anchor where the ledger has grown since",
 )
 
 
@@ -186,20 +187,21 @@ def _say_verdict(
         say(problem)
     if verdict.problem_count > MAX_LISTED:
         say(f"… and {verdict.problem_count - MAX_LISTED} more problems")
-    head = "no head" if chain.head is None else f"head {chain.head.short}"
-    what = f"{chain.count} receipts, {head}, key {key.key_id}, {source.name}"
+    receipts = _count(chain.count, "receipt")
     if verdict.problem_count:
-        say(Styled("not valid: ", fg="red", bold=True), f"{_count(verdict.problem_count, 'problem')}; ", what)
+        found = _count(verdict.problem_count, "problem")
+        say(Styled("not valid: ", fg="red", bold=True), f"{found} in {receipts}")
         if _another_key(verdict):
             say("every receipt has a bad signature and nothing else: is this the key that signed them?")
     elif chain.count == 0:
-        say(Styled("nothing to verify: ", fg="yellow", bold=True), f"{source.name} holds no receipt")
+        say(Styled("nothing to verify: ", fg="yellow", bold=True), receipts)
         say("this is also what deleting every receipt leaves; only a head kept elsewhere can tell")
     elif chain.completeness == "cannot_be_ruled_out":
-        say(Styled("valid, but truncation cannot be ruled out: ", fg="yellow", bold=True), what)
-        say("without an anchor, cutting off the newest receipts shows nowhere; ", TO_ANCHOR)
+        say(Styled("valid, but truncation cannot be ruled out: ", fg="yellow", bold=True), receipts)
+        for line in NO_ANCHOR:
+            say(line)
     else:
-        say(Styled("valid: ", fg="green", bold=True), what)
+        say(Styled("valid: ", fg="green", bold=True), receipts)
         say(_reach(chain.anchored_through, expected))
     if verdict.audit is not None and not verdict.audit.problem_count and chain.count:
         say(
@@ -207,6 +209,8 @@ def _say_verdict(
         )
     for note in notes:
         say(Styled("note: ", fg="yellow"), note)
+    head = "none" if chain.head is None else str(chain.head)
+    fields([("source", source.name), ("head", head), ("key id", key.key_id)])
 
 
 def _reach(through: int | None, expected: Anchor | None) -> str:

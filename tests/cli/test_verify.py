@@ -55,8 +55,9 @@ def rewrite(world: Any, lines: list[str]) -> None:
 def test_without_an_anchor_truncation_cannot_be_ruled_out(filled: Any) -> None:
     done = filled.run("verify")
     assert done.exit_code == 0
-    assert done.stdout.startswith("valid, but truncation cannot be ruled out: 4 receipts, head seq 3")
-    assert "--expected-head SEQ:HASH" in done.stdout
+    assert done.stdout.startswith("valid, but truncation cannot be ruled out: 4 receipts\n")
+    assert "give it with --expected-head" in done.stdout
+    assert f"head:   {anchor_at(filled, 3)}" in done.stdout
 
 
 def test_an_expected_head_makes_it_whole(filled: Any) -> None:
@@ -193,7 +194,7 @@ def test_an_edit_is_found_with_its_place(filled: Any) -> None:
     done = filled.run("verify", "receipts.jsonl")
     assert done.exit_code == 3
     assert done.stdout.splitlines()[0] == "seq 2: content hash mismatch (tampered)"
-    assert "not valid: 1 problem; 4 receipts" in done.stdout
+    assert "not valid: 1 problem in 4 receipts" in done.stdout
     document = filled.json("verify", "receipts.jsonl", exit_code=3)
     assert document["problems"] == [
         {"code": "content", "place": 2, "text": "seq 2: content hash mismatch (tampered)"}
