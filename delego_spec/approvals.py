@@ -39,6 +39,7 @@ class Approval:
     release_by: Micros | None = None  # once approved, the release must come before this time
     required_approvers: int = 1  # distinct principals that must say yes
     approved_by: tuple[str, ...] = ()  # distinct principals that said yes so far, in order
+    evidence: tuple[str, ...] = ()  # hashes of the signed yeses, where decisions are signed
     denied_by: str | None = None
     routing_group: str | None = None  # who should decide; advice, set by configuration (§7.2)
     reason: str | None = None  # why approval is required (§7.2)

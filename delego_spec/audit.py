@@ -12,14 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from delego_spec.callbacks import CallbackRefusal, Evidence, evidence_digest, verify_evidence
+from delego_spec.callbacks import (
+    CallbackRefusal,
+    Evidence,
+    VerifiedDecision,
+    evidence_digest,
+    verify_evidence,
+)
 from delego_spec.ed25519 import PublicKey
 from delego_spec.errors import CallbackError
 from delego_spec.receipts import Payload
-from delego_spec.types import JSONObject
+from delego_spec.types import JSONObject, KeyId
 
 _EVIDENCE: Final = re.compile(r"approval evidence sha256:([0-9a-f]{64})")
 _HUMAN_YES: Final = "human approved by "
+_HUMAN_NO: Final = "human denied by "
 
 
 @dataclass(slots=True)
@@ -28,6 +35,38 @@ class _Approval:
 
     principals: set[str] = field(default_factory=set)  # with a valid signature over this very action
     released: bool = False
+    denied: bool = False
+
+
+def signed_yes(
+    members: JSONObject | None,
+    evidence_hash: str,
+    keys: Mapping[KeyId, PublicKey],
+    *,
+    approval_id: str,
+    action_fingerprint: str,
+    intent_hash: str,
+) -> VerifiedDecision | str:
+    """The verified yes to this very approval, action and instruction; or why the evidence is none.
+
+    ``members``: what is kept under ``evidence_hash``, None if it is not to be had. Raises nothing.
+    """
+    if members is None:
+        return f"the approval evidence sha256:{evidence_hash} is not to be had"
+    try:
+        evidence = Evidence.from_mapping(members)
+        if evidence_digest(evidence) != evidence_hash:
+            return f"the approval evidence is not the one that is named ({evidence_hash[:12]}…)"
+    except CallbackError as error:
+        return f"the approval evidence cannot be read: {error}"
+    verified = verify_evidence(evidence, keys)
+    if isinstance(verified, CallbackRefusal):
+        return f"the approval evidence does not verify: {verified.message}"
+    bound = (verified.decision, evidence.callback.approval_id)
+    hashes = (evidence.action_fingerprint, evidence.intent_hash)
+    if bound != ("approve", approval_id) or hashes != (action_fingerprint, intent_hash):
+        return "the approval evidence is for another decision, approval, action or instruction"
+    return verified
 
 
 class ApprovalAudit:
@@ -52,11 +91,18 @@ class ApprovalAudit:
 
     def check(self, receipt: Payload) -> list[str]:
         """The problems of the next receipt, one string each; empty for one that needs no approval."""
-        if receipt.approval_id is None or receipt.outcome != "allow":
+        if receipt.approval_id is None:
             return []
         # Signatures count for one approval, one action and one intent: nothing is carried over.
         key = (receipt.approval_id, receipt.action_fingerprint, receipt.intent_hash)
         approval = self._approvals.setdefault(key, _Approval())
+        if receipt.outcome != "allow":
+            approval.denied |= (
+                receipt.phase == "decision"
+                and receipt.reasons[0:1] != ()
+                and (receipt.reasons[0].startswith(_HUMAN_NO))
+            )
+            return []
         if receipt.phase == "decision" and receipt.reasons[:1] and receipt.reasons[0].startswith(_HUMAN_YES):
             principal = self._signer_of(receipt)
             if isinstance(principal, _Unsigned):
@@ -64,6 +110,8 @@ class ApprovalAudit:
             approval.principals.add(principal)
             return []
         problems = []
+        if approval.denied:
+            problems.append(f"seq {receipt.seq}: approval {receipt.approval_id!r} was denied by a person")
         if len(approval.principals) < self._required:
             problems.append(
                 f"seq {receipt.seq}: approved action of {receipt.approval_id!r} has"
@@ -81,29 +129,22 @@ class ApprovalAudit:
         hashes = [match[1] for reason in receipt.reasons if (match := _EVIDENCE.fullmatch(reason))]
         if len(hashes) != 1:
             return _Unsigned("a human's yes names no approval evidence")
-        members = self._evidence(hashes[0])
-        if members is None:
-            return _Unsigned(f"the approval evidence sha256:{hashes[0]} is not to be had")
-        try:
-            evidence = Evidence.from_mapping(members)
-            if evidence_digest(evidence) != hashes[0]:
-                return _Unsigned(
-                    f"the approval evidence is not the one the receipt names ({hashes[0][:12]}…)"
-                )
-        except CallbackError as error:
-            return _Unsigned(f"the approval evidence cannot be read: {error}")
-        verified = verify_evidence(evidence, self._keys)
-        if isinstance(verified, CallbackRefusal):
-            return _Unsigned(f"the approval evidence does not verify: {verified.message}")
-        callback = evidence.callback
-        bound = (callback.decision, callback.approval_id, evidence.action_fingerprint, evidence.intent_hash)
-        if bound != ("approve", receipt.approval_id, receipt.action_fingerprint, receipt.intent_hash):
-            return _Unsigned("the approval evidence is for another decision, approval, action or instruction")
+        yes = signed_yes(
+            self._evidence(hashes[0]),
+            hashes[0],
+            self._keys,
+            approval_id=receipt.approval_id or "",
+            action_fingerprint=receipt.action_fingerprint,
+            intent_hash=receipt.intent_hash,
+        )
+        if isinstance(yes, str):
+            return _Unsigned(yes)
+        callback = yes.evidence.callback
         # One signature, counted for two receipts.
         if callback.nonce in self._nonces:
             return _Unsigned(f"the approval evidence's nonce {callback.nonce!r:.60} was used before")
         self._nonces.add(callback.nonce)
-        principal = self._principals[verified.kid]
+        principal = self._principals[yes.kid]
         named = receipt.reasons[0].removeprefix(_HUMAN_YES)
         if named != repr(principal):
             return _Unsigned(f"it says {named:.80}, and {principal!r} signed it")

@@ -112,7 +112,7 @@ def _ipv6_problems(text: str) -> Iterator[str]:
     except ValueError:
         yield "host is no IPv6 address; write its canonical form (RFC 5952) in brackets"
         return
-    if int(address) >> 32 in (0, 0xFFFF) and text not in ("::", "::1"):
+    if int(address) >> 32 in (0, 0xFFFF) and int(address) > 1:
         # ::ffff:1.2.3.4 and ::1.2.3.4, in any spelling: libraries disagree on which one is canonical
         yield "host is an IPv4 address inside an IPv6 address; write four decimal numbers"
     elif address.compressed != text:

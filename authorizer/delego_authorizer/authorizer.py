@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
+from delego_authorizer.approvers import Approvers
 from delego_authorizer.brokering import NO_ANSWER, Attempt, call_broker, in_words
 from delego_authorizer.config import Config
-from delego_authorizer.deciding import Approvers, DecisionRequest, decide_step, make_ballot
+from delego_authorizer.deciding import DecisionRequest, decide_step, make_ballot
 from delego_authorizer.errors import ApprovalUnknown, Unsettled
 from delego_authorizer.owner import is_abandoned, this_process
 from delego_authorizer.settling import late_step, recover_step, settle_step
@@ -81,12 +82,12 @@ class Authorizer:
         self._ledger = ledger
         self._broker = broker
         self._token_signer = token_signer
-        self._approvers = Approvers.of(approver_keys or {})
         self._clock = clock
         self._randomness = randomness
         self._on_receipt = on_receipt
         self._workers = Workers()
-        self._rules = Rules.of(policy, config, calls_broker=broker is not None)
+        approvers = Approvers.of(approver_keys or {})
+        self._rules = Rules.of(policy, config, approvers, calls_broker=broker is not None)
 
     @property
     def policy(self) -> Policy:
@@ -175,7 +176,7 @@ class Authorizer:
             raise ValueError("decision must be 'approve' or 'deny'")
         check_note(note)
         request = DecisionRequest(self.ballot(approval_id, approver), decision, approver, note, callback)
-        outcome = self._ledger.submit([decide_step(self._rules, self._approvers, request)])[0]
+        outcome = self._ledger.submit([decide_step(self._rules, request)])[0]
         self._tell(outcome.receipt)
         return outcome
 
@@ -258,13 +259,13 @@ class Authorizer:
 
     def _settle(self, execution: Execution, attempt: Attempt) -> Anchor:
         try:
-            return self._ledger.submit([settle_step(execution, attempt)])[0]
+            return self._ledger.submit([settle_step(execution, attempt, self._rules.digest_reason)])[0]
         except Exception as error:  # a signer may be a device, and fail in its own way
             raise Unsettled(execution.id, attempt.outcome, error) from error
 
     def _record_late(self, execution: Execution, attempt: Attempt) -> None:
         try:
-            self._tell(self._ledger.submit([late_step(execution, attempt)])[0])
+            self._tell(self._ledger.submit([late_step(execution, attempt, self._rules.digest_reason)])[0])
         except Exception as error:  # noqa: BLE001 - nobody waits for this thread; recovery does the rest
             _log.warning("a late result of %s could not be recorded: %s", execution.id, in_words(error))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -21,28 +20,12 @@ from delego_spec.callbacks import (
 )
 from delego_spec.canonical import digest
 from delego_spec.display import decision_text, display_hash
-from delego_spec.ed25519 import PublicKey
 from delego_spec.receipts import Entry, Outcome
 from delego_spec.timestamps import SECOND
-from delego_spec.types import EpochSeconds, KeyId, Micros
+from delego_spec.types import Digest, EpochSeconds, Micros
 
 NONCE_SCOPE: Final = "approval"
 _FAR: Final = Micros(253_370_764_800 * SECOND)  # the year 9999: where no limit is configured
-
-
-@dataclass(frozen=True, slots=True)
-class Approvers:
-    """The approvers' public keys, by key id and by principal."""
-
-    keys: Mapping[KeyId, PublicKey]
-    principals: Mapping[KeyId, str]
-
-    @classmethod
-    def of(cls, keys: Mapping[str, PublicKey]) -> Approvers:
-        """``keys``: principal → public key."""
-        return cls(
-            {key.key_id: key for key in keys.values()}, {key.key_id: name for name, key in keys.items()}
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +52,12 @@ def make_ballot(approval: Approval, action: Action, approver: str) -> Ballot:
     return Ballot(approval, text, display_hash(text), nonce)
 
 
-def decide_step(rules: Rules, approvers: Approvers, request: DecisionRequest) -> Step[HumanDecision]:
+def decide_step(rules: Rules, request: DecisionRequest) -> Step[HumanDecision]:
     """Count a decision, or leave the approval as it was; either way the attempt is recorded (§7.3)."""
 
     def step(transaction: Transaction) -> HumanDecision:
         approval = transaction.approval(request.ballot.approval.id) or request.ballot.approval
-        verified = _verify(rules.config, approvers, request, approval, transaction.now)
+        verified = _verify(rules, request, approval, transaction.now)
         if isinstance(verified, str):
             return _refused(rules, request, approval, transaction, verified)
         vote = guard_decision(
@@ -92,12 +75,12 @@ def decide_step(rules: Rules, approvers: Approvers, request: DecisionRequest) ->
             NONCE_SCOPE, request.ballot.nonce, approval.expires_at or _FAR
         ):
             return _refused(rules, request, approval, transaction, "its nonce was used before")
-        after = _after(rules.config, request, approval, vote, transaction.now)
+        evidence_hash = None if verified is None else evidence_digest(verified.evidence)
+        after = _after(rules.config, request, approval, vote, evidence_hash, transaction.now)
         if not transaction.decide(approval, after):
             return _refused(rules, request, approval, transaction, "the approval changed meanwhile")
         evidence: tuple[str, ...] = ()
-        if verified is not None:
-            evidence_hash = evidence_digest(verified.evidence)
+        if verified is not None and evidence_hash is not None:
             transaction.put_evidence(evidence_hash, verified.evidence.to_mapping())
             evidence = (f"approval evidence sha256:{evidence_hash}",)
         said = "approved" if request.decision == "approve" else "denied"
@@ -116,9 +99,10 @@ def decide_step(rules: Rules, approvers: Approvers, request: DecisionRequest) ->
 
 
 def _verify(
-    config: Config, approvers: Approvers, request: DecisionRequest, approval: Approval, now: Micros
+    rules: Rules, request: DecisionRequest, approval: Approval, now: Micros
 ) -> VerifiedDecision | str | None:
     """The verified signature, None where none is needed, or why the decision does not count."""
+    config, approvers = rules.config, rules.approvers
     if config.approvers and request.approver not in config.approvers:
         return f"{request.approver!r} is not one of the configured approvers"
     if request.callback is None:
@@ -149,12 +133,21 @@ def _verify(
     return verified
 
 
-def _after(config: Config, request: DecisionRequest, approval: Approval, vote: Vote, now: Micros) -> Approval:
+def _after(
+    config: Config,
+    request: DecisionRequest,
+    approval: Approval,
+    vote: Vote,
+    evidence_hash: Digest | None,
+    now: Micros,
+) -> Approval:
     approved = vote.status_after == "approved"
+    signed = (evidence_hash,) if evidence_hash is not None and request.decision == "approve" else ()
     return replace(
         approval,
         status=vote.status_after,
         approved_by=vote.approved_by,
+        evidence=(*approval.evidence, *signed),
         denied_by=request.approver if vote.status_after == "denied" else None,
         release_by=Micros(now + config.release_window * SECOND) if approved else None,
         decision_note=request.note if request.note is not None else approval.decision_note,

@@ -12,8 +12,8 @@ GONE = f"{NO_ANSWER}the process that called the broker ended before it recorded 
 OVERDUE = f"{NO_ANSWER}no result was recorded by the deadline"
 
 
-def settle_step(execution: Execution, attempt: Attempt) -> Step[Anchor]:
-    """Record what the broker call came to.
+def settle_step(execution: Execution, attempt: Attempt, digest_reason: str) -> Step[Anchor]:
+    """Record what the broker call came to. ``digest_reason``: the policy digest, as a receipt names it.
 
     Refused or surely not sent is execution/deny. All else is execution/allow and counts for rate limits,
     "outcome unknown" too: it was released and may have happened.
@@ -21,20 +21,20 @@ def settle_step(execution: Execution, attempt: Attempt) -> Step[Anchor]:
 
     def step(transaction: Transaction) -> Anchor:
         if not transaction.settle_execution(execution.id):
-            return transaction.append(_late(execution, attempt))
+            return transaction.append(_late(execution, attempt, digest_reason))
         outcome: Outcome = "deny" if attempt.kind == "refused" else "allow"
         return transaction.append(_result(execution, outcome, attempt.reason))
 
     return step
 
 
-def late_step(execution: Execution, attempt: Attempt) -> Step[Anchor | None]:
+def late_step(execution: Execution, attempt: Attempt, digest_reason: str) -> Step[Anchor | None]:
     """Record an answer that came after its caller gave up. It changes nothing (an allow stays counted)."""
 
     def step(transaction: Transaction) -> Anchor | None:
         if transaction.settle_execution(execution.id):  # the caller gave up, and could not record even that
             return transaction.append(_result(execution, "allow", f"{OVERDUE}; {attempt.reason}"))
-        return transaction.append(_late(execution, attempt))
+        return transaction.append(_late(execution, attempt, digest_reason))
 
     return step
 
@@ -58,10 +58,10 @@ def _result(execution: Execution, outcome: Outcome, reason: str) -> Entry:
     return _entry(execution, "execution", outcome, execution.rule, (*execution.reasons, reason))
 
 
-def _late(execution: Execution, attempt: Attempt) -> Entry:
+def _late(execution: Execution, attempt: Attempt, digest_reason: str) -> Entry:
     # A decision receipt without a rule: neither a rate limit nor an auditor counts it as a second execution.
     reason = f"late result, already recorded as outcome unknown; nothing was changed: {attempt.reason}"
-    return _entry(execution, "decision", "allow", None, (reason,))
+    return _entry(execution, "decision", "allow", None, (reason, digest_reason))
 
 
 def _entry(

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from delego_authorizer.approvers import Approvers
 from delego_authorizer.config import Config
 from delego_authorizer.errors import ActionTooLarge
 from delego_authorizer.values import Decision
@@ -24,7 +25,7 @@ from delego_spec.anchors import Anchor
 from delego_spec.approvals import ALREADY_USED, Approval, guard_release
 from delego_spec.constraints import Facts, RateLimit
 from delego_spec.errors import ActionError
-from delego_spec.evaluate import evaluate
+from delego_spec.evaluate import evaluate, forbidden_verdict
 from delego_spec.hazards import Hazard, find_hazards
 from delego_spec.policy import Policy, Rule, policy_digest
 from delego_spec.receipts import MAX_PAYLOAD_BYTES, Entry, Outcome, Phase
@@ -52,13 +53,14 @@ class Rules:
     digest_reason: str  # "policy sha256:…", the last reason of every decision receipt
     calls_broker: bool  # False: released actions are executed by the caller
     rules: Mapping[str, Rule]  # of the policy, by name
+    approvers: Approvers
 
     @classmethod
-    def of(cls, policy: Policy, config: Config, *, calls_broker: bool) -> Rules:
+    def of(cls, policy: Policy, config: Config, approvers: Approvers, *, calls_broker: bool) -> Rules:
         """Raises CanonicalError when policy and configuration are too large to be hashed."""
         digest = policy_digest(policy.document, config.decision_document)
         named = {rule.name: rule for rule in policy.rules}
-        return cls(policy, config, f"policy sha256:{digest}", calls_broker, named)
+        return cls(policy, config, f"policy sha256:{digest}", calls_broker, named, approvers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,8 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
             refusal = _hazard_reasons(hazards)
         if not refusal and copy is None:
             refusal = (CHANGED,)
-        if not refusal and release.outcome == "allow":
-            refusal = _spent_limit(rules, release.rule, action, transaction)
+        if not refusal and release.outcome == "allow" and approval is not None:
+            refusal = _objections(rules, approval, action, transaction)
         if not refusal and release.outcome == "needs_approval":
             return _decision(
                 proposal, "needs_approval", release.rule, release.reasons, approval_id=approval_id
@@ -162,9 +164,20 @@ def _hazard_reasons(hazards: tuple[Hazard, ...]) -> tuple[str, ...]:
     return tuple(hazard.reason for hazard in hazards)
 
 
-def _spent_limit(rules: Rules, name: str | None, action: Action, transaction: Transaction) -> tuple[str, ...]:
-    """[strict] A rate limit holds for releases too: of many actions parked while it was free, few may go."""
-    rule = None if name is None else rules.rules.get(name)
+def _objections(
+    rules: Rules, approval: Approval, action: Action, transaction: Transaction
+) -> tuple[str, ...]:
+    """[strict] What stands against a release beside the guards of §7; the approval stays as it is."""
+    # What was forbidden since the yes: the operator's emergency brake reaches parked actions, too.
+    forbidden = rules.policy.forbidden_index.first(action.method, action.host, action.path)
+    if forbidden is not None:
+        return forbidden_verdict(forbidden).reasons
+    if rules.config.signed_approvals:
+        unsigned = rules.approvers.unsigned(approval, rules.config.required_approvers, transaction)
+        if unsigned is not None:
+            return (f"approval is not signed as it must be: {unsigned}",)
+    # A rate limit holds for releases, too: of many actions parked while it was free, few may go.
+    rule = None if approval.rule is None else rules.rules.get(approval.rule)
     if rule is None:
         return ()
     facts = Facts(action.params, rule.name, transaction.now, transaction)

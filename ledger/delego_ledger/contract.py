@@ -106,6 +106,10 @@ class Transaction(Protocol):
         """Keep signed evidence under the hash that stands in a receipt."""
         ...
 
+    def evidence(self, evidence_hash: str) -> JSONObject | None:
+        """The evidence kept under this hash."""
+        ...
+
 
 Step: TypeAlias = Callable[[Transaction], T]
 

@@ -31,6 +31,7 @@ from delego_ledger.transaction import (
     has_receipt,
     read_action,
     read_approval,
+    read_evidence,
     read_executions,
     read_head,
 )
@@ -365,11 +366,8 @@ class SQLiteLedger:
             return read_executions(connection, self._path)
 
     def evidence(self, evidence_hash: str) -> JSONObject | None:
-        if not is_digest(evidence_hash):
-            return None
         with self._reading() as connection:
-            row = connection.execute("SELECT body FROM evidence WHERE hash = ?", (evidence_hash,)).fetchone()
-        return None if row is None else decode(row[0], dict[str, Any], self._path)
+            return read_evidence(connection, evidence_hash, self._path)
 
     def evidence_items(self) -> Iterator[tuple[Digest, JSONObject]]:
         after = ""

@@ -166,6 +166,9 @@ class SQLiteTransaction:
             "INSERT INTO evidence VALUES (?, ?) ON CONFLICT DO NOTHING", (evidence_hash, canonical(evidence))
         )
 
+    def evidence(self, evidence_hash: str) -> JSONObject | None:
+        return read_evidence(self._connection, evidence_hash, self._path)
+
     def flush(self) -> None:
         """Sign and store what was appended. Called once, just before the commit."""
         self._connection.executemany(
@@ -236,6 +239,14 @@ def read_action(connection: sqlite3.Connection, approval_id: str, path: str) -> 
     if bound != (action.fingerprint, action.intent_hash):
         raise DamagedLedger(path, f"approval {approval.id!r} is stored with another action")
     return action
+
+
+def read_evidence(connection: sqlite3.Connection, evidence_hash: str, path: str) -> JSONObject | None:
+    """The evidence kept under a hash. Raises DamagedLedger where what is stored is no object."""
+    if not is_digest(evidence_hash):
+        return None
+    row = connection.execute("SELECT body FROM evidence WHERE hash = ?", (evidence_hash,)).fetchone()
+    return None if row is None else decode(row[0], dict[str, Any], path)
 
 
 def read_executions(connection: sqlite3.Connection, path: str) -> tuple[Execution, ...]:
