@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from delego_cli.demo_steps import STEPS, StepResult, run_step
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Styled, emit, say
+from delego_cli.terminals import terminal_columns
 from delego_cli.verbs import Session, verb
 
 if TYPE_CHECKING:
@@ -103,8 +103,10 @@ def _end(number: int, _: FrameType | None) -> NoReturn:
 
 def _say_result(result: StepResult) -> None:
     mark = Styled(_mark(result.passed), fg="green" if result.passed else "red", bold=True)
-    width = shutil.get_terminal_size().columns - 7 if sys.stdout.isatty() else 0
-    lines = textwrap.wrap(result.saw, max(width, 20), break_on_hyphens=False) if width else [result.saw]
+    columns = terminal_columns()
+    lines = [result.saw]
+    if columns is not None:
+        lines = textwrap.wrap(result.saw, max(columns - 7, 20), break_on_hyphens=False)
     say("    ", mark, " ", Styled(lines[0], dim=result.passed))
     for line in lines[1:]:
         say("      ", Styled(line, dim=result.passed))
@@ -112,7 +114,7 @@ def _say_result(result: StepResult) -> None:
 
 def _mark(passed: bool) -> str:
     try:
-        "✓✗".encode(sys.stdout.encoding or "ascii")
+        "✓✗".encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return "ok:" if passed else "FAILED:"
     return "✓" if passed else "✗"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
+from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Text, emit, fields, progress, say
 from delego_cli.verbs import Session, verb
@@ -71,7 +72,11 @@ def command(session: Session, file: str, start: int, stop: int | None, evidence:
 
 
 def _target(name: str) -> str | BinaryIO:
-    return sys.stdout.buffer if name == STDOUT else name
+    if name != STDOUT:
+        return name
+    if sys.stdout is None:
+        raise CommandError("standard output is closed; give a FILE")
+    return sys.stdout.buffer
 
 
 def _say_summary(

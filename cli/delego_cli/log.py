@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from delego_cli.exit_codes import ExitCode
 from delego_cli.log_reading import PAGE, Filter, Row, first_since, follow, newest, parse_since, rows
 from delego_cli.output import Styled, Text, emit, say, state
 from delego_cli.tables import cut, display_width, pad
+from delego_cli.terminals import terminal_columns
 from delego_cli.verbs import Session, verb
 from delego_ledger.clock import system_clock
 from delego_spec.display import visible
@@ -119,11 +119,12 @@ class _Printer:
         else:
             self._show_lines(found)
         self.shown += len(found)
-        sys.stdout.flush()  # who follows through a pipe waits for it
+        if sys.stdout is not None:
+            sys.stdout.flush()  # who follows through a pipe waits for it
 
     def _show_lines(self, found: Sequence[Row]) -> None:
         receipts = [row.receipt for row in found if row.receipt is not None]
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        columns = terminal_columns()
         widest = max((display_width(_rule(receipt)) for receipt in receipts), default=0)
         self._rule_width = min(max(self._rule_width, widest), MAX_RULE)
         self._seq_width = max([self._seq_width, *(len(str(receipt.payload.seq)) for receipt in receipts)])

@@ -73,7 +73,10 @@ def check(session: Session, file: str | None) -> ExitCode:
     FILE is YAML or JSON (- for standard input); without it, the home's policy. The exit status is 3 for a
     policy that is refused.
     """
-    source = "standard input" if file == "-" else file or str(session.home().require().policy_path)
+    if file is None:
+        source = str(session.home().require().policy_path)
+    else:
+        source = "standard input" if file == "-" else file
     text = _read(file, source)
     try:
         policy = load_policy(text, source=source)
