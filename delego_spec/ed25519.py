@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from nacl import bindings
-from nacl.exceptions import CryptoError
+from nacl._sodium import ffi, lib  # type: ignore[import-not-found]  # compiled, without type information
 
 from delego_spec.errors import KeyFormatError
 from delego_spec.types import KeyId
@@ -26,6 +27,22 @@ SIGNATURE_BYTES: Final = 64
 # as well; stated here so that the verdict does not hang on how a distribution built the library.
 _IDENTITY: Final = b"\x01" + bytes(31)
 _HEX_KEY: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def _is_plausible(signature: bytes) -> bool:
+    return len(signature) == SIGNATURE_BYTES and signature[:32] != _IDENTITY
+
+
+def _open_all(signed: Sequence[bytes], key: bytes) -> bool:
+    """Whether each signature, with its message behind it, is valid under a key that was checked.
+
+    ``nacl.bindings.crypto_sign_open`` itself, but for the buffers: it makes two for every signature, which
+    is a twentieth of the time that verifying a chain takes.
+    """
+    size = max(map(len, signed), default=0)
+    message, length = ffi.new("unsigned char[]", size), ffi.new("unsigned long long *")
+    open_one = lib.crypto_sign_open
+    return all(open_one(message, length, one, len(one), key) == 0 for one in signed)
 
 
 class PublicKey:
@@ -65,13 +82,13 @@ class PublicKey:
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True iff ``signature`` (64 bytes) is this key's over ``message``. Never raises on bad input."""
-        if len(signature) != SIGNATURE_BYTES or signature[:32] == _IDENTITY:
+        return _is_plausible(signature) and _open_all((signature + message,), self._raw)
+
+    def verify_all(self, messages: Sequence[bytes], signatures: Sequence[bytes]) -> bool:
+        """True iff ``verify`` is true of each message with the signature at its place, a little faster."""
+        if len(messages) != len(signatures) or not all(map(_is_plausible, signatures)):
             return False
-        try:
-            bindings.crypto_sign_open(signature + message, self._raw)
-        except (CryptoError, ValueError, TypeError):
-            return False
-        return True
+        return _open_all([s + m for s, m in zip(signatures, messages, strict=True)], self._raw)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublicKey) and other._raw == self._raw

@@ -1,24 +1,27 @@
 """Chain verification on all cores, in memory that does not grow with the chain.
 
-Checking a signature takes nine tenths of the time and leaves the interpreter to other threads, so that
-threads are enough: measured on two cores they do as well as processes, without a process's start, its copy of
-every line, and its second run of the caller's main module.
+The calling thread checks batches itself. Of a long chain, processes of their own check others meanwhile
+(``checker``); each is fed by a thread here. What cannot be had from a process is checked in its thread, so
+that the report never depends on them.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
+from delego_ledger.checker import Checker, CheckerLost
 from delego_spec.anchors import Anchor
 from delego_spec.chain import BATCH, BatchReport, ChainReport, ChainVerifier, check_batch
 from delego_spec.ed25519 import PublicKey
 
-MAX_DEFAULT_JOBS: Final = 8  # more threads than this wait for the interpreter more than they verify
+MAX_DEFAULT_JOBS: Final = 16  # one process can read and hand out receipts for no more than about these
 
+_ALONE: Final = 32  # batches; a process takes as long to start as checking them does
 _AHEAD: Final = 4  # batches per job that may be checked before the one in front of them is
 _PATIENCE: Final = 1.0  # seconds that an interrupted caller waits for a thread that may be stuck in a read
 
@@ -35,8 +38,9 @@ def verify_lines(
     """``chain.verify_chain`` on several cores: the same report, whatever the number of ``jobs``.
 
     ``lines`` have no newline; they are taken one batch at a time, from whichever thread is ready, and what
-    they raise is raised here. ``jobs``: threads, this one included; by default one per usable core, at most
-    8. ``progress`` is called in this thread with the number of lines verified so far.
+    they raise is raised here. ``jobs``: how many check signatures at a time, this thread included, the others
+    as processes; by default one per usable core, at most 16. ``progress`` is called in this thread with the
+    number of lines verified so far.
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, not {jobs}")
@@ -52,8 +56,14 @@ def usable_cores() -> int:
     return min(cores, MAX_DEFAULT_JOBS)
 
 
+class _Taken(NamedTuple):
+    place: int  # of the batch
+    start: int  # number of its first line
+    lines: list[bytes]
+
+
 class _Work:
-    """One verification: threads take batches in order, check them in any order, and join them in order."""
+    """One verification: batches are taken in order, checked in any order, and joined in order."""
 
     def __init__(self, lines: Iterable[bytes], key: PublicKey, verifier: ChainVerifier, jobs: int) -> None:
         self._lines = iter(lines)
@@ -76,12 +86,11 @@ class _Work:
         ]
         started: list[threading.Thread] = []
         try:
-            if self._step(progress):
-                for helper in helpers if not self._at_end else ():
-                    helper.start()
-                    started.append(helper)
-                while self._step(progress):
-                    pass
+            while self._step(progress):
+                if len(started) < len(helpers) and self._taken >= _ALONE:
+                    started = helpers
+                    for helper in helpers:
+                        helper.start()
         except BaseException as error:
             self._stop(error)
             for helper in started:
@@ -97,32 +106,60 @@ class _Work:
 
     def _help(self) -> None:
         try:
-            while self._step(None):
-                pass
+            try:
+                checker = Checker(self._key, self._verifier.wanted)
+            except CheckerLost:
+                while self._step(None):
+                    pass
+            else:
+                try:
+                    self._feed(checker)
+                finally:
+                    checker.close()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self._stop(error)
+
+    def _feed(self, checker: Checker) -> None:
+        """Keep a process busy: it has one batch to check and one to go on with."""
+        waiting: deque[_Taken] = deque()
+        try:
+            while (taken := self._take()) is not None or waiting:
+                if taken is not None:
+                    waiting.append(taken)
+                    checker.send(taken.lines, taken.start)
+                if len(waiting) == 2 or taken is None:
+                    report = checker.receive()
+                    self._join(waiting.popleft().place, report)
+        except CheckerLost:
+            for taken in waiting:
+                self._check(taken)
+            while self._step(None):
+                pass
 
     def _step(self, progress: Callable[[int], None] | None) -> bool:
         """Take, check and join one batch. False when there is none left."""
         taken = self._take()
         if taken is None:
             return False
-        place, start, batch = taken
-        self._join(place, check_batch(batch, self._key, start=start, wanted=self._verifier.wanted))
+        self._check(taken)
         if progress is not None:
             progress(self._verifier.count)
         return True
 
-    def _take(self) -> tuple[int, int, list[bytes]] | None:
+    def _check(self, taken: _Taken) -> None:
+        wanted = self._verifier.wanted
+        self._join(taken.place, check_batch(taken.lines, self._key, start=taken.start, wanted=wanted))
+
+    def _take(self) -> _Taken | None:
         with self._taking:
             batch = [] if self._at_end or self._failure is not None else list(islice(self._lines, BATCH))
             self._at_end = self._at_end or len(batch) < BATCH
             if not batch:
                 return None
-            place, start = self._taken, self._taken_lines
+            taken = _Taken(self._taken, self._taken_lines, batch)
             self._taken += 1
             self._taken_lines += len(batch)
-            return place, start, batch
+            return taken
 
     def _join(self, place: int, report: BatchReport) -> None:
         with self._joining:
