@@ -138,6 +138,8 @@ def released_once(stage: Stage) -> str:
     decision = stage.authorizer.resolve(_approved(stage), order(2400))
     _expect(decision, "allow", f"human approved by '{APPROVER}'")
     _expect_calls(stage, 1, order(2400))
+    if decision.executed is not True:
+        raise Unexpected("the broker did it, and it was not recorded as executed")
     return f"allow; {decision.reasons[0]}; {order(2400).summary}"
 
 
@@ -215,7 +217,7 @@ def edited(stage: Stage) -> str:
     changed = lines[seq].replace(b'"outcome":"deny"', b'"outcome":"allow"', 1)
     report = _verify_copy(stage, EDITED, [*lines[:seq], changed, *lines[seq + 1 :]])
     found = f"seq {seq}: content hash mismatch (tampered)"
-    if changed == lines[seq] or [str(problem) for problem in report.problems] != [found]:
+    if [str(problem) for problem in report.problems] != [found]:
         raise Unexpected(f"the edit of seq {seq} was not found: {_problems(report)}")
     # The cleverer forger makes the hash fit; without the ledger's key the signature cannot follow.
     fitted = _with_fitting_hash(changed)

@@ -7,19 +7,23 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli_tools import TIMEOUT
+from delego_authorizer import authorizer
 from delego_authorizer import steps as engine
 from delego_cli import demo, demo_steps
 from delego_cli.demo_stage import Service, Stage, make_stage
 from delego_ledger.transaction import SQLiteTransaction
 from delego_spec.approvals import Approval, Release
 from delego_spec.chain import ChainReport
-from delego_spec.gateway import GatewayRequest
+from delego_spec.ed25519 import PublicKey, Signer
+from delego_spec.gateway import GatewayRequest, Released
+from delego_spec.tokens import Claims, mint
 from delego_spec.types import JSON
 from terminal import Terminal
 
@@ -30,6 +34,14 @@ class Twice(Service):
     def __call__(self, request: GatewayRequest) -> JSON:
         super().__call__(request)
         return super().__call__(request)
+
+
+class Releases(Service):
+    """A service that acts, and leaves it to the caller all the same."""
+
+    def __call__(self, request: GatewayRequest) -> Any:
+        super().__call__(request)
+        return Released()
 
 
 class Never(Service):
@@ -80,6 +92,10 @@ def test_a_service_that_acts_twice_is_seen(tmp_path: Path) -> None:
 
 def test_a_service_that_never_acts_is_seen(tmp_path: Path) -> None:
     assert failing(tmp_path, service=Never()) == {"allowed-read", "released-once", "race", "token"}
+
+
+def test_a_release_that_was_not_executed_is_seen(tmp_path: Path) -> None:
+    assert failing(tmp_path, service=Releases()) == {"allowed-read", "released-once"}
 
 
 def test_a_policy_that_allows_everything_is_seen(tmp_path: Path) -> None:
@@ -139,6 +155,24 @@ def test_a_token_that_never_expires_is_seen(tmp_path: Path, monkeypatch: pytest.
 
     made = demo_steps.EpochSeconds(demo_steps.system_clock() // demo_steps.SECOND + 5)
     monkeypatch.setattr(demo_steps, "verify_token", timeless)
+    assert failing(tmp_path) == {"token"}
+
+
+def test_a_signature_check_that_takes_anything_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PublicKey, "verify", lambda *_: True)
+    assert failing(tmp_path) == {"edited"}
+
+
+@pytest.mark.parametrize("claim", ["fpr", "iht", "apr"])
+def test_a_token_for_something_else_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: str
+) -> None:
+    def mint_other(claims: Claims, signer: Signer) -> str:
+        return mint(replace(claims, **{claim: "0" * 64}), signer)  # type: ignore[arg-type]  # all are text
+
+    monkeypatch.setattr(authorizer, "mint", mint_other)
     assert failing(tmp_path) == {"token"}
 
 

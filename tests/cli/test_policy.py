@@ -15,7 +15,7 @@ from delego_authorizer import Home
 from delego_authorizer.home import template
 from delego_cli.policy_text import LedgerCounts
 from delego_spec import Action, CountUnavailable, Micros, policy_digest
-from delego_spec.timestamps import SECOND
+from delego_spec.timestamps import SECOND, parse_ts
 
 NOT_READ = """\
 version: 1
@@ -176,7 +176,8 @@ def test_counting_by_reading_agrees_with_a_transaction(home: Any) -> None:
         with ledger.transaction() as transaction:
             now = transaction.now
             counts = LedgerCounts(ledger, now)
-            for since in (0, now - 3600 * SECOND, now - 1, now):
+            times = [parse_ts(receipt.payload.ts) for receipt in receipts]
+            for since in (0, now - 3600 * SECOND, now, *times, *(time - 1 for time in times)):
                 wanted = transaction.count_allows("read-accounts", Micros(since))
                 assert counts.count_allows("read-accounts", Micros(since)) == wanted
         assert len(receipts) == 9

@@ -13,10 +13,23 @@ import pytest
 from cli_tools import FORBIDDEN, ORDER, TIMEOUT, fill, opened, running, set_config
 from delego_authorizer import Home
 from delego_cli import verify
+from delego_cli.verifying import Audit
 from delego_ledger.anchorfile import append_anchor
 from delego_ledger.jsonl import export_evidence, export_receipts
 from delego_ledger.keyfiles import write_public_key
-from delego_spec import Anchor, Digest, Micros, SeedSigner, sign_decision
+from delego_spec import (
+    Anchor,
+    ApprovalAudit,
+    ApprovalId,
+    Digest,
+    Entry,
+    Micros,
+    SeedSigner,
+    encode_line,
+    seal,
+    sign_decision,
+)
+from delego_spec.chain import MAX_PROBLEMS
 from terminal import Terminal
 
 ALICE = SeedSigner(bytes(range(32)))
@@ -339,6 +352,26 @@ def test_signatures_that_were_not_checked_are_named(signed: Any) -> None:
 def test_a_folder_without_keys_is_an_error(signed: Any, folder: str) -> None:
     done = signed.run("verify", "--approvers", folder)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_the_audit_keeps_no_more_problems_than_a_report_may_have() -> None:
+    entry = Entry(
+        phase="execution",
+        outcome="allow",
+        rule=None,
+        reasons=(),
+        intent_hash=ORDER.intent_hash,
+        action_fingerprint=ORDER.fingerprint,
+        action_summary=ORDER.summary,
+        approval_id=ApprovalId("apr_1"),
+    )
+    sealed = seal(entry, seq=0, ts=Micros(0), prev_hash="GENESIS")
+    line = encode_line(sealed.payload, sealed.entry_hash, "0" * 128)
+    audit = Audit(ApprovalAudit({"alice": ALICE.public_key}, lambda _: None))
+    assert len(list(audit.watch(iter([line] * MAX_PROBLEMS)))) == MAX_PROBLEMS
+    assert audit.report.problem_count == 2 * MAX_PROBLEMS - 1  # unsigned, and all but the first again
+    assert len(audit.report.problems) == MAX_PROBLEMS
+    assert audit.report.released == MAX_PROBLEMS
 
 
 def test_unreadable_lines_are_the_chains_problem(signed: Any) -> None:
