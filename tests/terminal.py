@@ -38,8 +38,9 @@ class Terminal:
         columns: int = 100,
         cwd: Path | None = None,
         stdout: int | None = None,
+        stderr: int | None = None,
     ) -> None:
-        """``stdout``: a descriptor that is no terminal, for "piped, with a person at the keyboard"."""
+        """``stdout``, ``stderr``: descriptors that are no terminal, with a person at the keyboard."""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         command = [sys.executable, "-c", _IN_FOREGROUND, sys.executable, "-m", "delego_cli", *arguments]
@@ -47,7 +48,7 @@ class Terminal:
             command,
             stdin=slave,
             stdout=slave if stdout is None else stdout,
-            stderr=slave,
+            stderr=slave if stderr is None else stderr,
             env={**env, "TERM": "xterm"},
             cwd=cwd,
             start_new_session=True,

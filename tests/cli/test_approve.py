@@ -154,6 +154,16 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_decided(home: Any) ->
     assert len(home.json("pending")["pending"]) == 1
 
 
+def test_who_cannot_see_the_question_is_not_asked(home: Any, tmp_path: Path) -> None:
+    approval = home.parked()
+    with (
+        (tmp_path / "err").open("wb") as file,
+        Terminal(["approve", approval], home.env, stderr=file.fileno()) as screen,
+    ):
+        assert screen.finish() == 1
+    assert "there is no terminal to ask on" in (tmp_path / "err").read_text()
+
+
 def test_what_is_asked_shows_also_where_stdout_is_piped(home: Any, tmp_path: Path) -> None:
     approval = home.parked()
     out = tmp_path / "out"
@@ -345,6 +355,10 @@ def test_the_key_comes_from_the_option_then_the_variable_then_the_default(signed
     made = signed.json("keys", "new-approver", "alice", "--no-passphrase", "--out", "other.pem")
     other = signed.run("approve", signed.parked(), "--yes", "--key", "other.pem")
     assert other.exit_code == 3
+    both = signed.run(
+        "approve", signed.parked(), "--yes", "--key", "other.pem", env={"DELEGO_APPROVER_KEY": "gone.pem"}
+    )
+    assert both.exit_code == 3
     assert "is not that of an approver" in other.stderr
     variable = signed.run(
         "approve", signed.parked(), "--yes", env={"DELEGO_APPROVER_KEY": made["private_key"]}
@@ -358,7 +372,10 @@ def test_the_key_comes_from_the_option_then_the_variable_then_the_default(signed
 def test_a_key_may_sign_where_no_signature_is_wanted(home: Any) -> None:
     home.json("keys", "new-approver", "alice", "--no-passphrase", "--out", "a.pem")
     assert home.run("keys", "trust", "alice", "a.pub", "--yes").exit_code == 0
-    assert home.json("approve", home.parked(), "--yes", "--key", "a.pem")["accepted"] is True
+    answer = home.json("approve", home.parked(), "--yes", "--key", "a.pem")
+    receipt = open_home(home.home).ledger.receipt(int(answer["receipt"].partition(":")[0]))
+    assert receipt is not None
+    assert any(reason.startswith("approval evidence sha256:") for reason in receipt.payload.reasons)
 
 
 def test_a_wrong_terminal_for_the_passphrase_is_none_at_all(signed: Any) -> None:

@@ -50,7 +50,9 @@ def test_actions_and_records_with_labels_are_read_alike() -> None:
 
 def test_blank_lines_and_a_byte_order_mark_are_passed_over_and_lines_keep_their_numbers() -> None:
     text = b"\xef\xbb\xbf" + lines(READ, "", "  ", READ).encode() + json.dumps(READ).encode()
-    assert [line.number for _, line in read_lines(io.BytesIO(text))] == [1, 4, 5]
+    read = [line for _, line in read_lines(io.BytesIO(text))]
+    assert [line.number for line in read] == [1, 4, 5]
+    assert all(line.action is not None for line in read)
 
 
 def test_windows_line_ends_are_no_problem() -> None:
@@ -80,8 +82,14 @@ def test_a_line_that_is_no_action_says_why(text: str, says: str) -> None:
 
 
 def test_a_line_without_end_is_not_kept_in_memory() -> None:
+    class Watched(io.BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            assert size is not None
+            assert 0 < size <= MAX_LINE + 1
+            return super().readline(size)
+
     text = b"x" * (3 * MAX_LINE + 7) + b"\n" + json.dumps(READ).encode()
-    read = list(read_lines(io.BytesIO(text)))
+    read = list(read_lines(Watched(text)))
     assert [line.number for _, line in read] == [1, 2]
     assert read[0][1].problem == f"the line is longer than {MAX_LINE} bytes"
     assert read[1][1].action is not None

@@ -62,6 +62,12 @@ def test_init_takes_a_policy_and_a_configuration(world: Any) -> None:
     assert 'approvers = ["carol"]' in (world.home / "config.toml").read_text()
 
 
+def test_a_byte_order_mark_in_a_policy_is_no_problem(world: Any) -> None:
+    (world.folder / "p.yaml").write_bytes(b"\xef\xbb\xbfversion: 1\ndefault: deny\n")
+    assert world.run("init", "--policy", "p.yaml").exit_code == 0
+    assert (world.home / "policy.yaml").read_bytes() == b"version: 1\ndefault: deny\n"
+
+
 @pytest.mark.parametrize(
     ("option", "text", "says"),
     [

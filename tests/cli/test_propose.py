@@ -180,6 +180,7 @@ def test_terminal_escapes_of_an_agent_never_reach_the_terminal(home: Any, action
         home.run("propose", "-i", evil, "GET", f"https://{evil}/", "-p", f"{evil}={evil}").output,
         home.run("resolve", evil, *action(evil)).output,
     ]
+    assert "\\u{202e}" in outputs[0]  # the spelling that approve shows
     for output in outputs:
         assert "\x1b" not in output
         assert "\u202e" not in output

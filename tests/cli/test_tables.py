@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delego_cli.durations import span
-from delego_cli.output import Styled, emit, fields, say, shown
+from delego_cli.output import Styled, emit, fields, say, shown, table
 from delego_cli.tables import Column, cut, display_width, natural_width, pad, table_lines
 from delego_spec.timestamps import SECOND
 
@@ -80,6 +80,11 @@ def test_said_lines_hold_no_control_character(texts: list[str]) -> None:
         fields([("name", Styled(text, fg="red")) for text in texts])
     assert all(char == "\n" or char.isprintable() for char in out.getvalue())
     assert out.getvalue().count("\n") == 1 + len(texts)
+
+
+def test_a_table_lets_no_control_character_through(capsys: pytest.CaptureFixture[str]) -> None:
+    table([Column("a"), Column("b")], [["x\x1b[31m", Styled("y\n", fg="red")]])
+    assert capsys.readouterr().out == "a          b\nx\\x1b[31m  y\\n\n"
 
 
 def test_json_is_one_line_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
