@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ rules:
 """
 POLICY = load_policy(POLICY_TEXT)
 CONFIG = replace(Config(), approvers=("alice", "bob"), broker_timeout=30.0)
+
+
+_engines = itertools.count()  # no two engines give the same id
 
 
 class FakeClock:
@@ -123,7 +127,7 @@ def house(
     ledger = make(path, signer=LEDGER_KEY, clock=clock)
     if service is not None:
         broker = CallableBroker(service)
-    more.setdefault("randomness", Ids(str(folder)))
+    more.setdefault("randomness", Ids(f"engine {next(_engines)}"))
     try:
         yield Authorizer(policy, config, ledger, broker=broker, clock=clock, **more)
     finally:

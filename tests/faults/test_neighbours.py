@@ -39,7 +39,11 @@ def gate(tmp_path: Path) -> Iterator[IO[bytes]]:
 
 
 def reasons(home: Home) -> list[str]:
-    return [f"{one.phase}/{one.outcome}: {one.reasons[-1]}" for one in verified_receipts(home)]
+    """Of each receipt, what it says last beside the policy's digest."""
+    return [
+        f"{one.phase}/{one.outcome}: {[text for text in one.reasons if not text.startswith('policy ')][-1]}"
+        for one in verified_receipts(home)
+    ]
 
 
 def in_flight(children: Nursery, home: Home, tmp_path: Path) -> Worker:
