@@ -148,7 +148,13 @@ class Home:
             )
         except (CanonicalError, ValueError) as error:  # too large to be hashed; one key for two roles
             raise HomeError(self.path, str(error)) from None
-        authorizer.recover()
+        recovered = authorizer.recover()
+        if recovered:
+            _log.warning(
+                "%d executions that a crash left in flight are now recorded as 'outcome unknown';"
+                " 'delego log' shows them",
+                len(recovered),
+            )
         return authorizer
 
 

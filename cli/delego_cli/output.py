@@ -119,7 +119,7 @@ class _Silent:
 @contextmanager
 def progress(label: str, length: int | None) -> Iterator[Progress]:
     """A progress bar on stderr where that is a terminal. ``length``: None where it is not known."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield _Silent()
         return
     unknown: Iterator[None] | None = iter(()) if length is None else None

@@ -157,3 +157,9 @@ def test_any_text_gives_a_configuration_or_this_rooms_error(text: str) -> None:
     except ConfigError:
         return
     assert digest(config.decision_document)
+
+
+@pytest.mark.parametrize("name", ["alice\n", "al ice", "", "a" * 65])
+def test_a_name_that_is_no_principal_is_refused_a_trailing_newline_too(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"approvals\.approvers"):
+        load_config(f"[approvals]\napprovers = [{json.dumps(name)}]\n")

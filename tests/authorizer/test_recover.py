@@ -66,7 +66,7 @@ def test_each_of_a_batch_waits_for_those_before_it(build: Build) -> None:
     seen: list[list[int]] = []
 
     def service(_: object) -> None:
-        seen.append([one.deadline - START for one in authorizer.ledger.executions()])
+        seen.append(sorted(one.deadline - START for one in authorizer.ledger.executions()))
 
     authorizer = build(service=service)
     authorizer.propose_many([read(), read(), read()])
