@@ -49,7 +49,7 @@ class Terminal:
             stdin=slave,
             stdout=slave if stdout is None else stdout,
             stderr=slave if stderr is None else stderr,
-            env={**env, "TERM": "xterm"},
+            env={"TERM": "xterm", **env},
             cwd=cwd,
             start_new_session=True,
         )

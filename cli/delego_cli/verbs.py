@@ -191,10 +191,10 @@ class LazyGroup(click.Group):
         prog_name: str | None = None,
         complete_var: str | None = None,
         standalone_mode: bool = True,
-        windows_expand_args: bool = False,  # the shell's work: a `*` in an instruction is no glob
         **extra: Any,
     ) -> Any:
         """Run a command line and exit with its status; without ``standalone_mode`` return the status."""
+        # Given to click, or it would expand them on Windows: a `*` in an instruction is no glob.
         words = list(sys.argv[1:] if args is None else args)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # what this terminal cannot write is escaped, not an error
@@ -206,7 +206,6 @@ class LazyGroup(click.Group):
                 prog_name or self.name,
                 complete_var,
                 standalone_mode=False,
-                windows_expand_args=windows_expand_args,
                 **extra,
             ),
             as_json=_wants_json(words),

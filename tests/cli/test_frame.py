@@ -372,8 +372,9 @@ def test_colour_shows_on_a_terminal_unless_it_is_refused(
 
 
 def test_a_dumb_terminal_gets_no_colour(home: Any) -> None:
-    result = home.run("propose", "-i", "x", "GET", "https://nowhere.example/", env={"TERM": "dumb"})
-    assert "\x1b" not in result.output
+    with Terminal(["keys", "show"], {**home.env, "TERM": "dumb"}) as screen:
+        assert screen.finish() == 0
+    assert "\x1b" not in screen.output
 
 
 def test_a_pipe_gets_plain_text(home: Any) -> None:
