@@ -154,7 +154,7 @@ def load_public_keys(directory: StrPath) -> dict[str, PublicKey]:
 
 
 def names_key_file(principal: str) -> bool:
-    """True if ``principal.pub`` may hold the key of ``principal``: lower case, as some file systems fold it."""
+    """True if ``principal.pub`` may hold the key of ``principal``: lower case, as some systems fold it."""
     return _PRINCIPAL.fullmatch(principal) is not None
 
 
