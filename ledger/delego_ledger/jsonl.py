@@ -124,7 +124,9 @@ def _write(lines: Iterable[bytes], to: StrPath | BinaryIO, progress: Callable[[i
 def _copy(lines: Iterable[bytes], to: BinaryIO, progress: Callable[[int], None] | None) -> int:
     count = 0
     for line in lines:
-        to.write(line)
+        rest = line
+        while (written := to.write(rest)) < len(rest):  # an unbuffered stream may take less at a time
+            rest = rest[written:]
         count += 1
         if progress is not None and count % _EVERY == 0:
             progress(count)
