@@ -356,7 +356,7 @@ class SQLiteLedger:
 
     def approvals(self, status: Status | None = None) -> tuple[Approval, ...]:
         where, values = ("", ()) if status is None else (" WHERE status = ?", (status,))
-        query = f"SELECT body, status FROM approvals{where} ORDER BY created_at, id"  # noqa: S608 - no outside text
+        query = f"SELECT body, status FROM approvals{where} ORDER BY created_at, rowid"  # noqa: S608 - no outside text
         with self._reading() as connection:
             rows = connection.execute(query, values).fetchall()
         return tuple(decode_approval(body, stored, self._path) for body, stored in rows)

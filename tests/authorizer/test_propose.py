@@ -370,3 +370,10 @@ def test_a_token_that_cannot_be_minted_keeps_the_broker_from_being_called(build:
     released = build(config=TOKENS, token_signer=Device()).propose(read())
     assert released.token is None
     assert released.reasons[-1].startswith("no token could be minted")
+
+
+def test_what_was_parked_in_one_commit_is_listed_in_its_order(build: Build) -> None:
+    # They share a time stamp; ordered by their random ids, "oldest first" would be a matter of luck.
+    authorizer = build()
+    parked = [decision.approval_id for decision in authorizer.propose_many([order() for _ in range(8)])]
+    assert [approval.id for approval in authorizer.pending()] == parked
