@@ -240,6 +240,7 @@ class SQLiteLedger:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 transaction = SQLiteTransaction(connection, self._signer, self._clock(), self._path)
+                self._check_nothing_lost(connection, transaction.head)
                 yield transaction
                 if self._connection is not connection:
                     raise RuntimeError("a forked child must not end a transaction of its parent")
@@ -269,7 +270,8 @@ class SQLiteLedger:
         if self._connection is None:
             try:
                 self._connection = connect(Path(self._path), "rw")
-                self._check_same_ledger(self._connection)
+                if schema.check(self._connection, self._path) != self._public_key:
+                    raise ReadOnlyLedger(self._path, "it was replaced by a ledger of another key")
             except SQLITE_FAILURE as error:
                 self._discard()
                 raise storage_error(error, self._path, "open") from None
@@ -282,13 +284,12 @@ class SQLiteLedger:
     def _look(self) -> _Files:
         return identity(self._path), identity(f"{self._path}-wal")
 
-    def _check_same_ledger(self, connection: sqlite3.Connection) -> None:
-        """The ledger's key, and the newest receipt that this process has seen: an older copy that was put in
-        its place would allow again what was used up."""
-        if schema.check(connection, self._path) != self._public_key:
-            raise ReadOnlyLedger(self._path, "it was replaced by a ledger of another key")
+    def _check_nothing_lost(self, connection: sqlite3.Connection, head: Anchor | None) -> None:
+        """The newest receipt that this process has written is still there. Without this look, a ledger that
+        was cut or replaced by an older copy, in place too, would be signed on as if nothing had been there,
+        and would allow again what was used up."""
         newest = self._newest
-        if newest is not None and not has_receipt(connection, newest):
+        if newest is not None and head != newest and not has_receipt(connection, newest):
             text = f"it was replaced by another one, or lost receipts: {newest.short} is not there"
             raise DamagedLedger(self._path, text)
 
