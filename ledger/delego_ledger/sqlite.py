@@ -8,6 +8,7 @@ all that wait in one commit, so that a lone caller pays for no hand-over and man
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -98,6 +99,7 @@ class SQLiteLedger:
 
     def _reset(self) -> None:
         self._connection: sqlite3.Connection | None = None
+        self._log_path = ""  # SQLite keeps it beside the file itself, not beside a symbolic link to it
         self._files: _Files = (None, None)  # behind the connection: the database and its log
         self._held = False  # the writer's lock, over a fork
         self._writer = threading.Lock()
@@ -269,6 +271,7 @@ class SQLiteLedger:
             self._discard()
         if self._connection is None:
             try:
+                self._log_path = f"{os.path.realpath(self._path)}-wal"
                 self._connection = connect(Path(self._path), "rw")
                 if schema.check(self._connection, self._path) != self._public_key:
                     raise ReadOnlyLedger(self._path, "it was replaced by a ledger of another key")
@@ -282,7 +285,7 @@ class SQLiteLedger:
         return self._connection
 
     def _look(self) -> _Files:
-        return identity(self._path), identity(f"{self._path}-wal")
+        return identity(self._path), identity(self._log_path)
 
     def _check_nothing_lost(self, connection: sqlite3.Connection, head: Anchor | None) -> None:
         """The newest receipt that this process has written is still there. Without this look, a ledger that

@@ -1,8 +1,9 @@
-"""A ledger that another program changes under a running process: in place."""
+"""A ledger that another program changes under a running process: in place, and behind a symbolic link."""
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -40,3 +41,17 @@ def test_receipts_of_other_writers_behind_its_own_newest_are_no_loss(tmp_path: P
     ):
         places = [one.submit([append])[0].seq for one in (ledger, neighbour, neighbour, ledger, neighbour)]
     assert places == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed")
+def test_a_log_removed_behind_a_symbolic_link_takes_no_acknowledged_receipt_with_it(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.db", tmp_path / "elsewhere" / "ledger.db"
+    link.parent.mkdir()
+    SQLiteLedger.create(real, SIGNER).close()
+    link.symlink_to(real)
+    with closing(SQLiteLedger.open(link, signer=SIGNER)) as ledger:
+        ledger.submit([append])
+        Path(f"{real}-wal").unlink()
+        newest = ledger.submit([append])[0]
+        with closing(SQLiteLedger.open(real)) as reader:
+            assert reader.head() == newest
