@@ -89,19 +89,21 @@ DecisionStep: TypeAlias = Callable[[Transaction], Outcomes]
 
 def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
     """Decide a proposed action (§6) and write down what follows."""
-    action = proposal.action
-    hazards = find_hazards(action, plain_http_hosts=rules.config.plain_http_hosts)
+    hazards = find_hazards(proposal.action, plain_http_hosts=rules.config.plain_http_hosts)
+    # The copy is made before anything is judged: while the policy looks at one parameter after the other,
+    # another thread could change those of the action.
+    copy = _copy(proposal.action)
 
     def step(transaction: Transaction) -> Outcomes:
         if hazards:
             return _deny(rules, proposal, transaction, "decision", _hazard_reasons(hazards))
-        verdict = evaluate(rules.policy, action, now=transaction.now, counts=transaction)
+        if copy is None:
+            return _deny(rules, proposal, transaction, "decision", (CHANGED,))
+        verdict = evaluate(rules.policy, copy, now=transaction.now, counts=transaction)
         if verdict.outcome == "deny":
             return _deny(rules, proposal, transaction, "decision", verdict.reasons, rule=verdict.rule)
-        copy = _copy(action)
-        if copy is None or not _fits(verdict.reasons):
-            refusal = CHANGED if copy is None else TOO_LONG
-            return _deny(rules, proposal, transaction, "decision", (refusal,), rule=verdict.rule)
+        if not _fits(verdict.reasons):
+            return _deny(rules, proposal, transaction, "decision", (TOO_LONG,), rule=verdict.rule)
         if verdict.outcome == "needs_approval":
             return _park(rules, proposal, copy, transaction, verdict.rule, verdict.reasons)
         return _start(rules, proposal, copy, transaction, verdict.rule, verdict.reasons, approval_id=None)
@@ -118,6 +120,7 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
     written_id = approval_id if known_form else None
     # The scheme is outside the fingerprint: without this look, a yes to https would release plain http.
     hazards = find_hazards(action, plain_http_hosts=rules.config.plain_http_hosts)
+    copy = _copy(action)
 
     def step(transaction: Transaction) -> Outcomes:
         approval = transaction.approval(approval_id) if known_form else None
@@ -125,7 +128,6 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
         if approval is not None and release.status_after == "expired" != approval.status:
             transaction.decide(approval, replace(approval, status="expired"))
         refusal = release.reasons if release.outcome == "deny" else ()
-        copy = _copy(action)
         if not refusal and hazards:
             refusal = _hazard_reasons(hazards)
         if not refusal and copy is None:
