@@ -56,9 +56,8 @@ def _read_connection(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         # On read-only storage WAL's shared memory cannot be made. With no writer's log beside the file it
         # holds everything, and may be read as it is.
-        path = Path(
-            os.path.realpath(path)
-        )  # of a symbolic link neither the folder nor the log is the ledger's
+        # Neither the folder nor the log of a symbolic link is the ledger's.
+        path = Path(os.path.realpath(path))
         log = Path(f"{path}-wal")
         if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
             raise
