@@ -75,5 +75,12 @@ def line(members: dict[str, Any]) -> bytes:
     return canonical(members)
 
 
+def own_line(members: dict[str, Any]) -> bytes:
+    """A signed receipt as this project spells it: the hashed bytes, then what was added."""
+    added = {name: members[name] for name in ("entry_hash", "signature")}
+    hashed = {name: value for name, value in members.items() if name not in (*added, "context")}
+    return encode_line(canonical(hashed), added["entry_hash"], added["signature"], members.get("context"))
+
+
 def texts(problems: Sequence[object]) -> list[str]:
     return [str(problem) for problem in problems]

@@ -65,6 +65,13 @@ def test_pinned_hashes(given_action: Action, intent: str, fingerprint: str) -> N
     assert (given_action.intent_hash, given_action.fingerprint) == (intent, fingerprint)
 
 
+def test_a_pinned_hash_of_wire_version_0_2_leaves_the_query_out() -> None:
+    first = "497e02606ea157ca8ca885cbbd33d1a8a70c40fdaf6f15c5154d858f870b8b61"
+    assert PINNED[0][0].legacy_fingerprint == first
+    queried = Action("x", "GET", "https://api.example.com/accounts/me?to=attacker", {})
+    assert queried.legacy_fingerprint == first
+
+
 def test_published_hashing_vectors() -> None:
     cases = json.loads(shared("ctk", "hashing.json").read_text(encoding="utf-8"))
     assert len(cases) >= 9

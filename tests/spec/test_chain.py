@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains import KEY, SIGNER, STRANGER, chain, line, payload, signed, texts
+from chains import KEY, SIGNER, STRANGER, chain, line, own_line, payload, signed, texts
 from delego_spec import chain as chain_module
 from delego_spec.anchors import Anchor
 from delego_spec.chain import MAX_PROBLEMS, ChainReport, ChainVerifier, check_batch, verify_chain
@@ -293,6 +293,48 @@ def test_a_negative_seq_is_refused() -> None:
 
 def test_a_prev_hash_that_is_no_string_is_a_broken_link() -> None:
     assert "seq 0: broken chain link" in verified([line(signed(payload(prev_hash=7)))])  # type: ignore[arg-type]  # that is the point
+
+
+FIRST = signed(payload())
+LINK = FIRST["entry_hash"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [signed(payload(ts="2026-01-01T24:00:00.000000+00:00"))],
+        [signed(payload(intent_hash="AB" * 32))],
+        [signed(payload(intent_hash="ab" * 31, action_fingerprint="cd" * 33))],
+        [signed(payload(intent_hash="ab " * 21 + "a"))],
+        [signed(payload(action_fingerprint="cd" * 31), signature=FIRST["signature"] + "cd")],
+        [signed(payload(), signature=signed(payload())["signature"].upper())],
+        [signed(payload(), signature="0" * 128)],
+        [signed(payload(), signature="é" * 128)],
+        [signed(payload(-1))],
+        [FIRST, signed(payload(1, "00" * 32))],
+        [FIRST, signed(payload(2, LINK))],
+        [FIRST, signed(payload(0, LINK))],
+        [FIRST, signed(payload(1, LINK) | {"rule": "x"}, entry_hash="00" * 32)],
+        [signed(payload(phase="banana"))],
+    ],
+)
+def test_our_own_spelling_is_judged_as_any_other(members: list[dict[str, Any]]) -> None:
+    own = [own_line(one) for one in members]
+    assert own != [line(one) for one in members]
+    found = verified(own)
+    assert found
+    assert found == verified([line(one) for one in members])
+
+
+def test_our_own_spelling_keeps_to_the_limits_of_any_other() -> None:
+    huge = [
+        own_line(FIRST).replace(b"no rule", b"n" * 300_000),
+        own_line(FIRST).replace(b'"seq":0', b'"seq":9007199254740992'),
+        own_line(FIRST | {"context": {"k": "v"}}).replace(b'"v"', b'"%s"' % (b"v" * MAX_LINE_BYTES)),
+        own_line(FIRST | {"context": {"k": "v"}}).replace(b'"k":"v"', '"\ue000":"","\U00010000":""'.encode()),
+    ]
+    for one in huge:
+        assert verified([one]) == ["line 0: unparseable receipt (corrupt)"]
 
 
 # --- anchors --------------------------------------------------------------------------------------------

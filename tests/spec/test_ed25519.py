@@ -68,6 +68,24 @@ def test_a_signature_of_another_length_is_none(signature: bytes) -> None:
     assert not KEY.verify(MESSAGE, signature)
 
 
+def test_a_message_cannot_be_shifted_into_its_signature() -> None:
+    assert not KEY.verify(MESSAGE[1:], HONEST + MESSAGE[:1])
+    assert not KEY.verify_all([MESSAGE[1:]], [HONEST + MESSAGE[:1]])
+
+
+def test_many_signatures_hold_only_if_each_one_does() -> None:
+    messages = [bytes([n]) * n for n in range(5)]
+    signatures = [SIGNER.sign(message) for message in messages]
+    assert KEY.verify_all(messages, signatures)
+    assert KEY.verify_all([], [])
+    for place in range(5):
+        for wrong in (HONEST, b"", bytes(64), signatures[place] + b"\0"):
+            broken = [*signatures[:place], wrong, *signatures[place + 1 :]]
+            assert not KEY.verify_all(messages, broken)
+    assert not KEY.verify_all(messages, signatures[:-1])
+    assert not KEY.verify_all(messages[:-1], signatures)
+
+
 # --- crafted signatures under an honest key ----------------------------------------------------------------
 
 
@@ -85,6 +103,7 @@ def test_r_of_the_identity_is_refused_though_openssl_takes_it() -> None:
     forged = edwards.crafted_signature(0, edwards.IDENTITY, SCALAR, KEY.raw, MESSAGE)
     assert openssl_accepts(KEY.raw, MESSAGE, forged)
     assert not KEY.verify(MESSAGE, forged)
+    assert not KEY.verify_all([MESSAGE], [forged])
 
 
 @pytest.mark.parametrize("r", edwards.small_order_encodings(), ids=bytes.hex)

@@ -154,6 +154,7 @@ def test_text_that_looks_like_the_tail_of_a_line_stays_in_its_string() -> None:
         (b"\xff", "is not UTF-8"),
         (b" " * (MAX_LINE_BYTES + 1), "at most 1048576 are allowed"),
         (b'{"a":1,"a":2}', "twice"),
+        (b"\n".join(chain(2)), "is not JSON"),
         (b"{}", "missing field(s) ['action_fingerprint', "),
         (line(signed(payload()) | {"x": 1}), "missing field(s) [], unknown field(s) ['x']"),
         (line(signed(payload()) | {"signature": 7}), "'entry_hash' and 'signature' are strings"),
