@@ -18,6 +18,7 @@ from delego_spec.documents import Document, DocumentSchema, Path, by_place, pars
 from delego_spec.errors import PolicyError, Problem
 from delego_spec.globs import Glob
 from delego_spec.matching import Match, MatchIndex
+from delego_spec.spellings import host_problems, path_problems
 from delego_spec.types import Digest, JSONObject
 
 Outcome = Literal["allow", "deny", "needs_approval"]
@@ -105,6 +106,8 @@ def _load(document: Document, source: str) -> Policy:
     problems = _schema().problems(document)
     if document.complete:
         problems += _repeated_names(document)
+        known = {problem.path for problem in problems}
+        problems += [problem for problem in _vain_matchers(document) if problem.path not in known]
     if problems:
         raise PolicyError(source, by_place(problems))
     return _policy(document.value)
@@ -123,14 +126,33 @@ def _repeated_names(document: Document) -> Iterator[Problem]:
         yield document.problem(path, text)
 
 
+def _vain_matchers(document: Document) -> Iterator[Problem]:
+    """Spellings that no decidable action has (§4): "forbidden: /données" would let /donn%C3%A9es pass."""
+    for path, match in _members(document.value, "match"):
+        for matcher, problems in (
+            ("host", host_problems),
+            ("path", path_problems),
+            ("path_contains", path_problems),
+        ):
+            text = match.get(matcher) if isinstance(match, dict) else None
+            if isinstance(text, str):
+                for problem in problems(text):
+                    yield document.problem((*path, matcher), f"{shown(text)} fits no action: {problem}")
+
+
 def _names(value: object) -> Iterator[tuple[Path, str]]:
-    """The names in a document that may still be wrong elsewhere."""
+    for path, name in _members(value, "name"):
+        if isinstance(name, str):
+            yield path, name
+
+
+def _members(value: object, key: str) -> Iterator[tuple[Path, object]]:
+    """This member of every entry, in a document that may still be wrong elsewhere."""
     for section in ("forbidden", "rules"):
         entries = value.get(section) if isinstance(value, dict) else None
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-            name = entry.get("name") if isinstance(entry, dict) else None
-            if isinstance(name, str):
-                yield (section, index, "name"), name
+            if isinstance(entry, dict) and key in entry:
+                yield (section, index, key), entry[key]
 
 
 # From here on the document has passed the schema: what is read is known to be there and of its type.

@@ -312,6 +312,7 @@ LOAD_CASES: Final = (
     "default: deny\nforbidden: [{name: a, match: {}}]",
     "default: deny\nforbidden: [{name: a, match: {path: '/x?'}}]",
     "default: deny\nforbidden: [{name: a, match: {host: '*.example.com'}}]",
+    "default: deny\nforbidden: [{name: a, match: {path: /données}}]",
     "default: deny\nforbidden: [{name: a, match: {hosts: x}}]",
     "default: deny\nrules: [{name: a, decision: deny, match: {method: GET}}]",
     "default: deny\nrules: [{name: a, decision: allow, match: {method: GET}, constraints: {amuont: {}}}]",
