@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from delego_authorizer.approvers import wanted_yeses
 from delego_authorizer.config import Config
 from delego_authorizer.steps import Rules
 from delego_authorizer.values import Ballot, HumanDecision
@@ -60,8 +61,10 @@ def decide_step(rules: Rules, request: DecisionRequest) -> Step[HumanDecision]:
         verified = _verify(rules, request, approval, transaction.now)
         if isinstance(verified, str):
             return _refused(rules, request, approval, transaction, verified)
+        # A number that was raised since it was parked holds; who said yes so far is looked at on release.
+        judged = replace(approval, required_approvers=wanted_yeses(rules.config, approval))
         vote = guard_decision(
-            approval,
+            judged,
             request.decision,
             request.approver,
             now=transaction.now,
@@ -76,7 +79,7 @@ def decide_step(rules: Rules, request: DecisionRequest) -> Step[HumanDecision]:
         ):
             return _refused(rules, request, approval, transaction, "its nonce was used before")
         evidence_hash = None if verified is None else evidence_digest(verified.evidence)
-        after = _after(rules.config, request, approval, vote, evidence_hash, transaction.now)
+        after = _after(rules.config, request, judged, vote, evidence_hash, transaction.now)
         if not transaction.decide(approval, after):
             return _refused(rules, request, approval, transaction, "the approval changed meanwhile")
         evidence: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from delego_authorizer.approvers import Approvers
+from delego_authorizer.approvers import Approvers, may_approve, wanted_yeses
 from delego_authorizer.config import Config
 from delego_authorizer.errors import ActionTooLarge
 from delego_authorizer.values import Decision
@@ -175,9 +175,15 @@ def _objections(
     if forbidden is not None:
         return forbidden_verdict(forbidden).reasons
     if rules.config.signed_approvals:
-        unsigned = rules.approvers.unsigned(approval, rules.config.required_approvers, transaction)
+        unsigned = rules.approvers.unsigned(approval, rules.config, transaction)
         if unsigned is not None:
             return (f"approval is not signed as it must be: {unsigned}",)
+    # A yes counts under the configuration of the moment: an approver may have been taken off the list since,
+    # or a second one be wanted.
+    count = len(may_approve(rules.config, approval, approval.approved_by))
+    wanted = wanted_yeses(rules.config, approval)
+    if count < wanted:
+        return (f"approval has {count} of {wanted} approvers that the configuration now asks for",)
     # A rate limit holds for releases, too: of many actions parked while it was free, few may go.
     rule = None if approval.rule is None else rules.rules.get(approval.rule)
     if rule is None:
