@@ -79,6 +79,11 @@ def test_a_zombie_is_gone() -> None:
 
 
 @linux_only
+def test_of_a_process_that_is_not_there_nothing_is_known() -> None:
+    assert module._status(NOBODY) == ("", "")
+
+
+@linux_only
 def test_a_program_may_have_any_name(tmp_path: Path) -> None:
     odd = tmp_path / "a) Z 1 (b"
     odd.symlink_to("/bin/sleep")

@@ -17,6 +17,7 @@ from delego_spec.tokens import Claims, verify_token
 from houses import (
     CONFIG,
     LEDGER_KEY,
+    POLICY,
     START,
     TOKEN_KEY,
     FakeClock,
@@ -90,6 +91,12 @@ def test_the_broker_is_told_the_action_its_hashes_and_a_token_for_exactly_it(
     )
     assert claims.exp - claims.iat == 60
     assert decision.token is None  # it is the broker's, and used up there
+
+
+def test_an_authorizer_says_what_it_decides_by(build: Build) -> None:
+    authorizer = build(config=TOKENS)
+    assert authorizer.policy is POLICY
+    assert authorizer.config is TOKENS
 
 
 def test_no_two_tokens_share_an_id(build: Build, clock: FakeClock) -> None:

@@ -58,6 +58,13 @@ def test_a_child_forked_in_the_middle_of_a_read_is_refused_and_its_parent_is_not
     assert len(verified_receipts(home)) == 4
 
 
+def test_a_transaction_is_ended_by_the_process_that_began_it(home: Home, children: Nursery) -> None:
+    said = children.start("fork_inside", home=home.path).rest()
+    assert said[0] == {"child": "a forked child must not end a transaction of its parent"}
+    assert said[1]["parent"].startswith("0:")
+    assert len(verified_receipts(home)) == 1
+
+
 def test_what_a_forked_child_sends_belongs_to_the_child(
     home: Home, tmp_path: Path, children: Nursery
 ) -> None:

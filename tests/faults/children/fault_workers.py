@@ -18,6 +18,7 @@ from delego_ledger.errors import DelegoLedgerError, StorageError
 from delego_ledger.sqlite import SQLiteLedger
 from delego_spec.action import Action
 from delego_spec.gateway import GatewayRequest
+from delego_spec.receipts import Entry
 
 
 def run(worker: str, arguments: Any) -> None:
@@ -192,6 +193,23 @@ def fork_reader(home: str) -> None:
     say(told(authorizer.propose(action("work", 2))))
 
 
+def fork_inside(home: str) -> None:
+    """Fork in the middle of an own transaction: the parent ends it, the child must not."""
+    ledger = open_home(home).ledger
+    one = action("work", 1)
+    entry = Entry("decision", "deny", None, ("x",), one.intent_hash, one.fingerprint, one.summary)
+    try:
+        with ledger.transaction() as transaction:
+            transaction.append(entry)
+            pid = os.fork()
+            if pid:
+                os.waitpid(pid, 0)
+    except RuntimeError as error:
+        say({"child": str(error)})
+        os._exit(0)
+    say({"parent": str(ledger.head())})
+
+
 def fork_and_hold(home: str, effects: str, gate: str) -> None:
     """Open, fork, and let the child call its broker; say the child's pid. The parent only waits."""
     authorizer = open_home(home, CallableBroker(_held(effect(effects), gate)))
@@ -273,6 +291,7 @@ WORKERS: dict[str, Callable[..., None]] = {
         hold,
         fork_family,
         fork_reader,
+        fork_inside,
         fork_and_hold,
         interrupted,
         cramped,
