@@ -78,9 +78,12 @@ class Home:
 
     def require(self) -> Home:
         """This home. Raises HomeError where there is none."""
-        if not self.exists:
-            raise HomeError(self.path, "there is no home here; make one with 'delego init'")
-        return self
+        if self.exists:
+            return self
+        if _found(self.ledger_path):  # an interrupted init, or a folder of keys that was lost
+            wanted = "restore it from a copy, or, after an interrupted 'delego init', run that again"
+            raise HomeError(self.path, f"is not whole: 'keys/ledger.pub' is missing; {wanted}")
+        raise HomeError(self.path, "there is no home here; make one with 'delego init'")
 
     def policy(self) -> Policy:
         """Raises PolicyError, HomeError."""
@@ -192,7 +195,8 @@ def init_home(
         lost = "" if ledger_found else ", and its ledger is missing: restore it from a copy"
         raise HomeError(home.path, f"is a home already{lost}; nothing was changed")
     if ledger_found and not _found(key_path):
-        raise HomeError(home.path, "has a ledger whose key 'keys/ledger.pem' is missing; nothing was changed")
+        lost = "has a ledger whose key 'keys/ledger.pem' is missing: restore it from a copy"
+        raise HomeError(home.path, f"{lost}; nothing was changed")
     check_principal(approver)
     policy = policy_text if policy_text is not None else template("policy.yaml")
     config = config_text if config_text is not None else template("config.toml")

@@ -131,9 +131,18 @@ def test_a_lost_ledger_is_never_replaced_by_a_clean_one(home: Home) -> None:
 
 def test_a_ledger_without_its_key_gets_no_other_key(home: Home) -> None:
     shutil.rmtree(home.keys_path)
-    with pytest.raises(HomeError, match=r"has a ledger whose key 'keys/ledger.pem' is missing"):
+    with pytest.raises(HomeError, match=r"'keys/ledger.pem' is missing: restore it from a copy"):
         init_home(home.path, approver="alice")
     assert not home.keys_path.exists()
+
+
+def test_a_home_that_lost_its_keys_is_not_called_none(home: Home) -> None:
+    shutil.rmtree(home.keys_path)
+    with pytest.raises(HomeError, match=r"is not whole: 'keys/ledger.pub' is missing; restore it"):
+        home.require()
+    home.ledger_path.unlink()
+    with pytest.raises(HomeError, match="there is no home here; make one with 'delego init'"):
+        home.require()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +159,7 @@ def test_an_interrupted_making_is_finished_and_keeps_what_is_there(home: Home, m
     for name in missing:
         (home.path / name).unlink()
     assert not home.exists
-    with pytest.raises(HomeError, match="there is no home here; make one with 'delego init'"):
+    with pytest.raises(HomeError, match="delego init"):
         home.authorizer()
     kept = (home.keys_path / "ledger.pem").read_bytes()
     assert init_home(home.path, approver="alice") == home
