@@ -29,9 +29,11 @@ Path: TypeAlias = tuple[str | int, ...]
 LOADER: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # YAML 1.2 printable characters, without the byte order mark and without U+2028 and U+2029, which libyaml
-# would fold into blanks as line breaks of YAML 1.1.
+# would fold into blanks as line breaks of YAML 1.1. Nor characters that reorder what is read: with them, a
+# rule is shown to its reviewer as a part of a comment, or a comment as a rule.
 _UNREADABLE: Final = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "[^\t\n\r\x20-\x7e\xa0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe"
+    "\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 
@@ -86,9 +88,9 @@ def read_yaml(text: str, *, max_bytes: int = MAX_BYTES, loader: type[Any] = LOAD
     """Read one YAML 1.2 document of JSON values (JSON text is such a document). Never raises on a ``str``.
 
     Refused, each with its place: more than ``max_bytes`` bytes, characters that are not printable, a byte
-    order mark, several documents, directives, anchors, aliases, tags, merge keys, equal keys, keys that are
-    not strings, nesting over 64, and numbers that JSON does not write in plain digits. ``loader`` is one of
-    PyYAML's two parsers.
+    order mark, characters that reorder text, several documents, directives, anchors, aliases, tags, merge
+    keys, equal keys, keys that are not strings, nesting over 64, and numbers that JSON does not write in
+    plain digits. ``loader`` is one of PyYAML's two parsers.
     """
     refusal = _refuse_text(text, max_bytes)
     if refusal is not None:

@@ -64,3 +64,14 @@ def test_a_matcher_that_the_schema_refuses_is_refused_once() -> None:
     with pytest.raises(PolicyError) as caught:
         load_policy(forbid("path: '/a b?'"))
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("char", "\u061c\u200e\u200f\u202a\u202e\u2066\u2069")
+def test_a_text_that_is_shown_in_another_order_than_it_is_read_is_refused(char: str) -> None:
+    with pytest.raises(PolicyError, match=f"U\\+{ord(char):04X}; remove it, or write it as an escape"):
+        load_policy(f"default: deny  # {char} not yet: allow")
+    described = (
+        f'default: deny\nforbidden: [{{name: a, description: "\\u{ord(char):04x}", match: {{host: a.b}}}}]'
+    )
+    assert load_policy(described).forbidden[0].description == char
+    assert load_policy("default: deny  # \u200d\u2010\u202f\u2065\u206a").default == "deny"
