@@ -33,5 +33,9 @@ class Anchor:
 
     @property
     def short(self) -> str:
-        """``seq S (<12 hex>…)``, as messages show it."""
-        return f"seq {self.seq} ({self.entry_hash[:12]}…)"
+        """``seq S (<12 hex>…)``, as messages show it.
+
+        What is no hash, in a receipt that does not verify, is made printable: 12 characters suffice to clear
+        a terminal, or to write "valid" on a line of its own.
+        """
+        return f"seq {self.seq} ({ascii(self.entry_hash[:12])[1:-1]}…)"

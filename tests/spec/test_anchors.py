@@ -57,3 +57,7 @@ def test_the_error_does_not_grow_with_the_input() -> None:
     with pytest.raises(AnchorError) as caught:
         Anchor.parse("x" * 100_000)
     assert len(str(caught.value)) < 200
+
+
+def test_what_is_no_hash_is_shown_without_moving_the_cursor() -> None:
+    assert Anchor(0, Digest("\x1b[2J\nvalid \u202e")).short == "seq 0 (\\x1b[2J\\nvalid \\u202e…)"
