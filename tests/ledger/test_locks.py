@@ -25,7 +25,8 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="fork and signal
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A program in a process of its own; forking in the test's would copy its threads."""
     return subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
+        # Newer Pythons warn of a fork beside other threads, which is what some of these programs are about.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=LONG,
