@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO, Final
 
-from delego_spec.chain import BatchReport, check_batch
+from delego_spec.chain import BATCH_BYTES, BatchReport, check_batch
 from delego_spec.ed25519 import PublicKey
 
 _READY: Final = "ready"
@@ -41,6 +41,7 @@ class Checker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                pipesize=BATCH_BYTES,  # where it can be set: a batch is handed over without waiting
                 start_new_session=True,  # Ctrl-C is for the caller; this one ends when its input does
             )
         except OSError as error:

@@ -11,18 +11,17 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Final, NamedTuple
 
 from delego_ledger.checker import Checker, CheckerLost
 from delego_spec.anchors import Anchor
-from delego_spec.chain import BATCH, BatchReport, ChainReport, ChainVerifier, check_batch
+from delego_spec.chain import BatchReport, ChainReport, ChainVerifier, batches, check_batch
 from delego_spec.ed25519 import PublicKey
 
 MAX_DEFAULT_JOBS: Final = 16  # one process can read and hand out receipts for no more than about these
 
-_ALONE: Final = 32  # batches; a process takes as long to start as checking them does
-_AHEAD: Final = 4  # batches per job that may be checked before the one in front of them is
+_ALONE: Final = 4  # batches; a process takes as long to start as checking them does
+_AHEAD: Final = 3  # batches per job that may be checked before the one in front of them is
 _PATIENCE: Final = 1.0  # seconds that an interrupted caller waits for a thread that may be stuck in a read
 
 
@@ -66,14 +65,13 @@ class _Work:
     """One verification: batches are taken in order, checked in any order, and joined in order."""
 
     def __init__(self, lines: Iterable[bytes], key: PublicKey, verifier: ChainVerifier, jobs: int) -> None:
-        self._lines = iter(lines)
+        self._batches = batches(lines)
         self._key = key
         self._verifier = verifier
         self._jobs = jobs
-        self._taking = threading.Lock()  # guards the three below
+        self._taking = threading.Lock()  # guards the batches and the two below
         self._taken = 0  # batches
         self._taken_lines = 0
-        self._at_end = False
         self._joining = threading.Condition()  # guards the rest
         self._joined = 0  # batches
         self._ahead: dict[int, BatchReport] = {}
@@ -152,9 +150,8 @@ class _Work:
 
     def _take(self) -> _Taken | None:
         with self._taking:
-            batch = [] if self._at_end or self._failure is not None else list(islice(self._lines, BATCH))
-            self._at_end = self._at_end or len(batch) < BATCH
-            if not batch:
+            batch = None if self._failure is not None else next(self._batches, None)
+            if batch is None:
                 return None
             taken = _Taken(self._taken, self._taken_lines, batch)
             self._taken += 1

@@ -21,13 +21,22 @@ from chains import KEY, chain
 from delego_ledger import checker, verify
 from delego_ledger.checker import Checker, CheckerLost
 from delego_ledger.verify import MAX_DEFAULT_JOBS, usable_cores, verify_lines
+from delego_spec import chain as chain_module
 from delego_spec.anchors import Anchor
-from delego_spec.chain import BATCH, verify_chain
+from delego_spec.chain import verify_chain
 from delego_spec.receipts import decode_line
 
+BATCH = 64  # receipts, in these tests
 LONG = chain(BATCH * 6 + 5, context={"principal": "agent-1"})
 HEAD = decode_line(LONG[-1]).anchor
 MIDDLE = decode_line(LONG[BATCH * 3]).anchor
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_batches() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain_module, "BATCH", BATCH)
+        yield
 
 
 @pytest.fixture
@@ -116,7 +125,7 @@ def test_what_the_progress_callback_raises_is_raised_here_and_stops_everything()
 
     with pytest.raises(KeyboardInterrupt):
         verify_lines(counted(), KEY, jobs=2, progress=stop)
-    assert taken <= 2 * BATCH
+    assert taken <= 3 * BATCH
     assert threads_left() == []
 
 
@@ -221,7 +230,9 @@ import sys
 sys.path[:0] = {path!r}
 from chains import KEY, chain
 from delego_ledger import verify
+from delego_spec import chain as chain_module
 verify._ALONE = 1
+chain_module.BATCH = 64
 print("main runs", flush=True)
 import time
 def slowly():
@@ -264,7 +275,7 @@ def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 short = chain(BATCH)
-verify_lines(islice(cycle(short), BATCH * 4), KEY, jobs=1)
+verify_lines(islice(cycle(short), BATCH * 8), KEY, jobs=1)
 before = peak()
 bad = [b"x" * 900] * BATCH
 verify_lines(islice(cycle(bad), {count}), KEY, jobs=2)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chains import KEY, SIGNER, STRANGER, chain, line, own_line, payload, signed, texts
 from delego_spec import chain as chain_module
 from delego_spec.anchors import Anchor
-from delego_spec.chain import MAX_PROBLEMS, ChainReport, ChainVerifier, check_batch, verify_chain
+from delego_spec.chain import MAX_PROBLEMS, ChainReport, ChainVerifier, batches, check_batch, verify_chain
 from delego_spec.ed25519 import PublicKey
 from delego_spec.receipts import GENESIS, MAX_LINE_BYTES, decode_line
 from delego_spec.types import Digest
@@ -392,6 +392,14 @@ def test_readable_receipts_behind_batches_without_any_keep_their_place() -> None
     lines = [b"x", b"x", b"x", *SOUND[3:]]
     for size in (1, 2, 3, 100):
         assert texts(in_batches(lines, size).problems)[3:] == ["seq 3: broken chain link"]
+
+
+def test_a_batch_is_bounded_in_number_and_in_bytes() -> None:
+    assert [len(lot) for lot in batches(iter([b""] * 1300))] == [512, 512, 276]
+    assert [len(lot) for lot in batches([b"x" * MAX_LINE_BYTES] * 40)] == [16, 16, 8]
+    assert list(batches([])) == []
+    lines = [b"%d" % number for number in range(1000)]
+    assert [line for lot in batches(lines) for line in lot] == lines
 
 
 EDITS = st.one_of(
