@@ -27,6 +27,7 @@ from delego_spec.types import JSONObject, KeyId
 _EVIDENCE: Final = re.compile(r"approval evidence sha256:([0-9a-f]{64})")
 _HUMAN_YES: Final = "human approved by "
 _HUMAN_NO: Final = "human denied by "
+_WRITTEN_AHEAD: Final = "authorized by "
 
 
 @dataclass(slots=True)
@@ -34,7 +35,8 @@ class _Approval:
     """What the chain has shown about one approval so far."""
 
     principals: set[str] = field(default_factory=set)  # with a valid signature over this very action
-    released: bool = False
+    started: int = 0  # releases written ahead, whatever became of them
+    executed: int = 0
     denied: bool = False
 
 
@@ -117,12 +119,24 @@ class ApprovalAudit:
                 f"seq {receipt.seq}: approved action of {receipt.approval_id!r} has"
                 f" {len(approval.principals)} of {self._required} valid approver signatures"
             )
-        if receipt.phase == "execution":
-            # A second release of one yes, written by whoever holds the ledger's key.
-            if approval.released:
-                problems.append(f"seq {receipt.seq}: approval {receipt.approval_id!r} was released before")
-            approval.released = True
+        if self._is_second_release(receipt, approval):
+            problems.append(f"seq {receipt.seq}: approval {receipt.approval_id!r} was released before")
         return problems
+
+    @staticmethod
+    def _is_second_release(receipt: Payload, approval: _Approval) -> bool:
+        """A second release of one yes: by whoever holds the ledger's key, or can edit its database.
+
+        A release begins with the receipt before the broker is called. Its end may be missing: a crash, and
+        an execution that was taken out of the table of those in flight.
+        """
+        if receipt.phase == "execution":
+            approval.executed += 1
+            return approval.executed > max(approval.started, 1)
+        if receipt.reasons[:1] and receipt.reasons[0].startswith(_WRITTEN_AHEAD):
+            approval.started += 1
+            return approval.started > 1
+        return False  # a late answer
 
     def _signer_of(self, receipt: Payload) -> str | _Unsigned:
         """The principal whose valid signature stands behind this yes, or why there is none."""

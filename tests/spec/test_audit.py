@@ -156,7 +156,21 @@ def test_two_approvers_are_two_principals() -> None:
 
 def test_a_second_release_of_one_yes_is_found() -> None:
     found = Story().yes("alice", signed()).release().release().problems()
-    assert found == ["seq 4: approval 'apr_1' was released before"]
+    assert found == ["seq 3: approval 'apr_1' was released before"]
+
+
+def test_a_second_release_is_found_by_its_beginning_though_its_end_was_lost() -> None:
+    story = Story().yes("alice", signed()).release()
+    story.write("decision", "allow", "authorized by rule 'r'; execution follows")
+    assert story.problems() == ["seq 3: approval 'apr_1' was released before"]
+
+
+def test_a_second_execution_of_one_release_is_found_and_a_late_answer_is_none() -> None:
+    late = "late result, already recorded as outcome unknown; nothing was changed: executed via broker"
+    story = Story().yes("alice", signed()).release().write("decision", "allow", late)
+    assert story.problems() == []
+    story.write("execution", "allow", "executed via broker")
+    assert story.problems() == ["seq 4: approval 'apr_1' was released before"]
 
 
 def test_a_release_after_a_persons_no_is_found() -> None:
