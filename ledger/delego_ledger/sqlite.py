@@ -388,6 +388,12 @@ class SQLiteLedger:
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         return reading(Path(self._path))
 
+    def __del__(self) -> None:
+        # Newer Pythons warn of a connection that is dropped open, and nobody must remember to close a ledger.
+        connection = getattr(self, "_connection", None)  # none yet, where making it failed
+        if connection is not None:
+            connection.close()
+
     def close(self) -> None:
         """Close the writing connection. The ledger opens it again when it is used again."""
         with self._as_writer():
