@@ -9,15 +9,16 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from delego_ledger.contract import Execution
-from delego_ledger.errors import DamagedLedger
+from delego_ledger.errors import DamagedLedger, StorageError
 from delego_spec.action import Action
 from delego_spec.anchors import Anchor
 from delego_spec.approvals import Approval
 from delego_spec.canonical import canonical
 from delego_spec.constraints import CountUnavailable
 from delego_spec.ed25519 import Signer
-from delego_spec.errors import DelegoSpecError
+from delego_spec.errors import DelegoSpecError, TimestampError
 from delego_spec.receipts import GENESIS, Entry, Sealed, seal, sign
+from delego_spec.timestamps import format_ts
 from delego_spec.types import Digest, JSONObject, Micros, is_digest
 
 # How far the clock may stand behind the newest receipt before windows of time mean nothing: two hosts'
@@ -39,6 +40,10 @@ class SQLiteTransaction:
         # Receipt times never run backwards, whatever the clock does.
         self._now = clock_time if newest is None else Micros(max(clock_time, newest[1]))
         self._lag = self._now - clock_time
+        try:
+            format_ts(self._now)
+        except TimestampError as error:  # a clock that no receipt could be written with
+            raise StorageError("write", path, f"the clock is wrong: {error}", retry_safe=True) from None
         self._appended: list[tuple[Sealed, bytes | None]] = []
         self._context: tuple[JSONObject, bytes] = ({}, b"{}")
         self._allows: dict[str, list[int]] = {}  # rule → numbers given out in this transaction
