@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import click
 
@@ -17,6 +17,13 @@ MAX_PASSPHRASE: Final = 4096  # bytes
 def somebody_is_there() -> bool:
     """True when a person can read on stderr what is asked, and answer on stdin."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def standard_input() -> BinaryIO:
+    """Standard input as bytes. Raises CommandError where it is closed."""
+    if sys.stdin is None:
+        raise CommandError("standard input is closed; give a FILE")
+    return sys.stdin.buffer
 
 
 def confirm(question: str, *, otherwise: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from delego_authorizer.config import config_schema
 from delego_cli.action_arguments import ActionArguments, action_arguments
+from delego_cli.asking import standard_input
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Column, Styled, Text, emit, fields, say, state, table
@@ -151,7 +151,7 @@ def schema(session: Session, of_config: bool) -> ExitCode:  # noqa: ARG001 - it 
 def _read(file: str | None, source: str) -> str:
     try:
         if file == "-":
-            data = sys.stdin.buffer.read(MAX_FILE + 1)
+            data = standard_input().read(MAX_FILE + 1)
         else:
             data = read_file(Path(source), limit=MAX_FILE)[0]
         return data.decode()

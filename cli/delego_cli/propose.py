@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO, Any
 
 import click
 
 from delego_cli.action_arguments import ActionArguments, action_arguments
+from delego_cli.asking import standard_input
 from delego_cli.decisions import answer
 from delego_cli.exit_codes import ExitCode
 from delego_cli.principals import principal_name
 from delego_cli.verbs import Session, verb
+
+
+class _BatchFile(click.File):
+    """Actions to be read; click calls a closed standard input a fault of ours."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str] | IO[Any],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> IO[Any]:
+        return standard_input() if value == "-" else super().convert(value, param, ctx)
 
 
 @verb(
@@ -33,7 +47,7 @@ from delego_cli.verbs import Session, verb
 )
 @click.option(
     "--batch",
-    type=click.File("rb"),
+    type=_BatchFile("rb"),
     metavar="FILE",
     help="Decide many: JSON Lines, actions, or objects with one as member 'action'; - reads stdin.",
 )

@@ -116,9 +116,11 @@ def _write(lines: Iterable[bytes], to: StrPath | BinaryIO, progress: Callable[[i
         with new_file(to) as file:
             return _copy(lines, file, progress)
     try:
-        return _copy(lines, to, progress)
+        count = _copy(lines, to, progress)
+        to.flush()  # the count is of receipts that have arrived
     except OSError as error:
         raise StorageError("write", "the output", error, retry_safe=False) from error
+    return count
 
 
 def _copy(lines: Iterable[bytes], to: BinaryIO, progress: Callable[[int], None] | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -28,6 +29,25 @@ def test_a_closed_standard_output_is_no_fault(home: Any, verb: str, status: int)
     fill(home.home)
     done = shell(home, f"{verb} >&-")
     assert (done.returncode, "fault in delego" in done.stderr) == (status, False)
+
+
+@pytest.mark.parametrize("verb", ["propose --batch -", "policy check -", "verify -"])
+def test_a_closed_standard_input_is_no_fault(home: Any, verb: str) -> None:
+    done = shell(home, f"{verb} <&-")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "fault in delego" not in done.stderr
+
+
+def test_an_export_whose_reader_has_gone_ends_without_words(home: Any) -> None:
+    fill(home.home)
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = home.process("export", capture_output=False, stdout=write, stderr=subprocess.PIPE)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("verb", ["log", "head", "verify", "doctor", "policy show", "export"])
