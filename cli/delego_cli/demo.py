@@ -23,6 +23,7 @@ from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Styled, emit, say
 from delego_cli.terminals import terminal_columns
 from delego_cli.verbs import Session, verb
+from delego_ledger.errors import os_reason
 
 if TYPE_CHECKING:
     from delego_spec.types import JSON
@@ -72,7 +73,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         try:
             taken = keep.exists() and any(keep.iterdir())
         except OSError as error:
-            raise CommandError(f"cannot use the folder {str(keep)!r:.300}: {error.strerror}") from None
+            raise CommandError(f"cannot use the folder {str(keep)!r:.300}: {os_reason(error)}") from None
         if taken:
             raise CommandError(f"the folder {str(keep)!r:.300} is not empty; give --keep a new one")
         yield keep

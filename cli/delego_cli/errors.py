@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from delego_spec.types import JSON, JSONObject
 
 DEBUG: Final = "DELEGO_DEBUG"
+MAX_USAGE: Final = 600  # characters
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CommandError(Exception):
@@ -41,6 +43,9 @@ class Failure:
     code: ExitCode
     lines: tuple[str, ...]  # as written to stderr; none: nobody is there to read
     members: JSONObject  # of the JSON object
+
+
+NOBODY: Final = Failure(ExitCode.FAILED, (), {})  # who read the output has gone, and wants no words
 
 
 def guarded(run: Callable[[], object], *, as_json: bool) -> int:
@@ -73,8 +78,8 @@ def describe(error: BaseException) -> Failure:
     if isinstance(error, click.ClickException):
         return _failure(ExitCode.FAILED, _lower(error.format_message()))
     if isinstance(error, OSError):
-        if error.errno == errno.EPIPE:
-            return Failure(ExitCode.FAILED, (), {})
+        if _is_broken_pipe(error):
+            return NOBODY
         return _failure(ExitCode.FAILED, _system(error))
     return _ours(error) or _failure(ExitCode.FAILED, _fault(error))
 
@@ -83,7 +88,7 @@ def _ours(error: BaseException) -> Failure | None:
     # Imported here, where they have been imported already if the error is one of theirs: the command starts
     # without them.
     from delego_authorizer.errors import DelegoAuthorizerError
-    from delego_ledger.errors import DelegoLedgerError
+    from delego_ledger.errors import DelegoLedgerError, StorageError
     from delego_spec.errors import DelegoSpecError, DocumentError
 
     if isinstance(error, DocumentError):
@@ -94,9 +99,15 @@ def _ours(error: BaseException) -> Failure | None:
         lines = tuple(one.at(error.source) for one in error.problems)
         members: JSONObject = {"error": str(error), "source": error.source, "problems": problems}
         return Failure(ExitCode.FAILED, lines, members)
+    if isinstance(error, StorageError) and _is_broken_pipe(error.__cause__):
+        return NOBODY
     if isinstance(error, (DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError)):
         return _failure(ExitCode.FAILED, str(error))
     return None
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
 
 
 def _failure(code: ExitCode, line: str) -> Failure:
@@ -105,12 +116,15 @@ def _failure(code: ExitCode, line: str) -> Failure:
 
 def _usage(error: click.UsageError) -> str:
     text = _lower(error.format_message()).rstrip(".")
+    text = text if len(text) <= MAX_USAGE else f"{text[:MAX_USAGE]}…"  # it repeats what was typed
     path = error.ctx.command_path if error.ctx is not None else "delego"
     return f"{text}; see '{path} --help'"
 
 
 def _system(error: OSError) -> str:
     reason = _lower(error.strerror or str(error) or type(error).__name__)
+    if error.filename is None and error.errno in _FULL:  # the ledger says itself that its disk is full
+        return f"cannot write the output: {reason}"
     return reason if error.filename is None else f"cannot use {os.fspath(error.filename)!r:.300}: {reason}"
 
 

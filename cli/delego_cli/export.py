@@ -89,7 +89,7 @@ def _say_summary(
         ("public key", f"{key.hex} (key id {key.key_id})"),
     ]
     if signed is not None:
-        pairs.append(("evidence", f"{signed} signed decisions"))
+        pairs.append(("evidence", f"{signed} signed decision{'' if signed == 1 else 's'}"))
     fields(pairs, err=True)
     if start > 0:
         say(

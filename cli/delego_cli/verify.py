@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from delego_spec.ed25519 import PublicKey
     from delego_spec.types import JSON, JSONObject
 
+MAX_JOBS: Final = 256  # each is a process
 MAX_LISTED: Final = 50  # problems shown to people; --json has more
 
 NO_ANCHOR: Final = (  # lines that fit any terminal
@@ -90,7 +91,12 @@ def _anchors(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     help="How many must have signed each; else as the home says, or 1.",
 )
 @click.option("--evidence", metavar="FILE", help="The signed evidence, where it is not in the home's ledger.")
-@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Threads; else one per core.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1, max=MAX_JOBS),
+    metavar="N",
+    help="Check on N cores at a time; else on all.",
+)
 def command(
     session: Session,
     file: str | None,

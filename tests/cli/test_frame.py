@@ -171,6 +171,13 @@ def test_wrong_usage_is_one_line_that_prints(world: Any, words: list[str], says:
     assert result.stdout == ""
 
 
+def test_wrong_usage_does_not_repeat_all_that_was_typed(world: Any) -> None:
+    result = world.run("log", "--outcome", "x" * 100_000)
+    assert result.exit_code == ExitCode.USAGE
+    assert len(result.stderr) < 1000
+    assert result.stderr.endswith("…; see 'delego log --help'\n")
+
+
 def test_with_json_an_error_is_on_stdout_too(world: Any) -> None:
     result = world.run("pending", "--json")
     document = json.loads(result.stdout)
@@ -302,7 +309,7 @@ def test_a_full_disk_under_stdout_is_said(home: Any) -> None:
     with Path("/dev/full").open("w") as full:
         done = home.process("keys", "show", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
-    assert done.stderr == "delego: no space left on device\n"
+    assert done.stderr == "delego: cannot write the output: no space left on device\n"
 
 
 def test_closed_standard_streams_are_no_fault(home: Any) -> None:

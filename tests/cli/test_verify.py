@@ -248,6 +248,7 @@ def test_the_number_of_jobs_changes_nothing(filled: Any, jobs: str) -> None:
     "words",
     [
         ["--jobs", "0"],
+        ["--jobs", "100000"],
         ["--expected-head", "x"],
         ["--expected-head", "1:abc"],
         ["--anchor", "-1:" + "0" * 64],
