@@ -15,7 +15,7 @@ from delego_spec.anchors import Anchor
 from delego_spec.approvals import Approval
 from delego_spec.canonical import canonical
 from delego_spec.constraints import CountUnavailable
-from delego_spec.ed25519 import Signer
+from delego_spec.ed25519 import SeedSigner, Signer
 from delego_spec.errors import DelegoSpecError, TimestampError
 from delego_spec.receipts import GENESIS, Entry, Sealed, seal, sign
 from delego_spec.timestamps import format_ts
@@ -174,6 +174,16 @@ class SQLiteTransaction:
     def evidence(self, evidence_hash: str) -> JSONObject | None:
         return read_evidence(self._connection, evidence_hash, self._path)
 
+    def _signature(self, entry_hash: Digest) -> str:
+        signature = sign(entry_hash, self._signer)
+        # A signer elsewhere may answer for another key: such receipts would be durable, and evidence of none.
+        if not isinstance(self._signer, SeedSigner) and not self._signer.public_key.verify(
+            entry_hash.encode(), bytes.fromhex(signature)
+        ):
+            text = "the signer's signature does not fit its public key; check which key it holds"
+            raise StorageError("write", self._path, text, retry_safe=True)
+        return signature
+
     def flush(self) -> None:
         """Sign and store what was appended. Called once, just before the commit."""
         self._connection.executemany(
@@ -183,7 +193,7 @@ class SQLiteTransaction:
                     sealed.seq,
                     self._now,
                     sealed.entry_hash,
-                    sign(sealed.entry_hash, self._signer),
+                    self._signature(sealed.entry_hash),
                     sealed.payload,
                     context,
                 )
