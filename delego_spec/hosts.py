@@ -63,10 +63,11 @@ def tool_problems(authority: str) -> Iterator[str]:
         _LABEL.fullmatch(authority) is None
         or _NUMBER.fullmatch(authority) is not None
         or authority.lower() == "localhost"
+        or authority != authority.lower()  # two tools of one fingerprint: programs tell names apart by case
     ):
         yield (
-            "authority is not the name of a tool or server; write one name of at most 63 letters, digits, '-'"
-            " and '_', without dot, port or user information, not a number and not localhost"
+            "authority is not the name of a tool or server; write one name of at most 63 lower-case letters,"
+            " digits, '-' and '_', without dot, port or user information, not a number and not localhost"
         )
 
 

@@ -680,3 +680,10 @@ def test_decidable_urls_with_one_fingerprint_differ_in_case_and_query_spelling_o
     assert sum(len(urls) > 1 for urls in by_fingerprint.values()) > 10
     for urls in by_fingerprint.values():
         assert len({str(meaning(url)) for url in urls}) == 1, urls
+
+
+def test_tools_whose_names_differ_only_in_case_share_a_fingerprint_so_one_spelling_is_decidable() -> None:
+    upper, lower = (Action("call it", "CALL", f"tool://{name}/x", {}) for name in ("Files", "files"))
+    assert upper.fingerprint == lower.fingerprint
+    assert [hazard.code for hazard in find_hazards(upper)] == ["authority"]
+    assert find_hazards(lower) == ()
