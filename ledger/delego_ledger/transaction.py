@@ -175,7 +175,10 @@ class SQLiteTransaction:
         return read_evidence(self._connection, evidence_hash, self._path)
 
     def _signature(self, entry_hash: Digest) -> str:
-        signature = sign(entry_hash, self._signer)
+        try:
+            signature = sign(entry_hash, self._signer)
+        except Exception as error:  # a device fails in its own way; nothing is committed
+            raise StorageError("sign for", self._path, error, retry_safe=True) from error
         # A signer elsewhere may answer for another key: such receipts would be durable, and evidence of none.
         if not isinstance(self._signer, SeedSigner) and not self._signer.public_key.verify(
             entry_hash.encode(), bytes.fromhex(signature)

@@ -35,6 +35,19 @@ def test_nothing_is_released_on_receipts_that_would_not_verify(tmp_path: Path) -
     ledger.close()
 
 
+def test_a_device_that_is_unplugged_is_a_failure_of_the_storage(tmp_path: Path) -> None:
+    def unplugged(_: bytes) -> bytes:
+        raise RuntimeError("no such device")
+
+    service = Service()
+    ledger = SQLiteLedger.create(tmp_path / "ledger.db", Device(unplugged))
+    authorizer = Authorizer(POLICY, CONFIG, ledger, broker=CallableBroker(service))
+    with pytest.raises(StorageError, match="no such device; nothing was changed"):
+        authorizer.propose(read())
+    assert service.calls == 0
+    ledger.close()
+
+
 def test_a_device_that_holds_its_key_signs_receipts(tmp_path: Path) -> None:
     ledger = SQLiteLedger.create(tmp_path / "ledger.db", Device(LEDGER_KEY.sign))
     assert Authorizer(POLICY, CONFIG, ledger).propose(read()).allowed
