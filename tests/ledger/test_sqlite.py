@@ -40,6 +40,7 @@ from delego_ledger.verify import verify_lines
 from delego_spec.anchors import Anchor
 from delego_spec.canonical import digest
 from delego_spec.chain import verify_chain
+from delego_spec.receipts import decode_line, join_line
 from delego_spec.types import Micros
 from ledgers import ACTION, SetClock, approval, entry, execution
 
@@ -446,6 +447,20 @@ def test_random_damage_gives_our_error_or_a_right_answer(
         shutil.rmtree(path.parent)
 
 
+def test_lines_are_the_stored_bytes_joined_and_nothing_else(path: Path) -> None:
+    ledger = SQLiteLedger.create(path, SIGNER, clock=SetClock())
+    odd = 'x\x00\n"\\,"entry_hash":"\u2028\U0001f600\x7f'
+    contexts: list[Any] = [None, {}, {"a": odd}, {odd: [1, None, 1.5]}]
+    with ledger.transaction() as transaction:
+        for context in contexts:
+            transaction.append(entry(odd, reasons=(odd,), action_summary=odd), context=context)
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT payload, entry_hash, signature, context FROM receipts").fetchall()
+    assert list(ledger.lines()) == [join_line(*row) for row in rows]
+    assert [decode_line(line).context for line in ledger.lines()] == contexts
+    assert verify_chain(ledger.lines(), KEY).problems == ()
+
+
 # --- storage ----------------------------------------------------------------------------------------------
 
 READ_ONLY = """
@@ -702,8 +717,9 @@ def test_a_signer_that_fails_fails_the_callers_and_not_the_ledger(path: Path) ->
 
     signer = Failing()
     ledger = SQLiteLedger.create(path, signer)
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StorageError, match="cannot sign for .*: the key is elsewhere") as caught:
         ledger.submit([append])
+    assert caught.value.retry_safe
     assert ledger.head() is None
     signer.works = True
     assert ledger.submit([append])[0].seq == 0
