@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import unquote_plus, urlencode
 
-from delego_spec.canonical import encode_normalised, normalise, parse_json
+import msgspec
+
+from delego_spec.canonical import canonical, encode_normalised, normalise, parse_json
 from delego_spec.errors import ActionError, CanonicalError
 from delego_spec.types import JSON, Digest, JSONObject
 
@@ -51,6 +53,7 @@ class Action:
     intent_hash: Digest = field(init=False)
     fingerprint: Digest = field(init=False)
     summary: str = field(init=False)  # ``METHOD host/path?query {params}``, as a receipt says it (§8)
+    _params: bytes = field(init=False, repr=False, compare=False)  # canonical, as they were hashed
 
     def __post_init__(self) -> None:
         _check_text("instruction", self.instruction)
@@ -72,10 +75,11 @@ class Action:
         try:
             put(self, "params", normalise(self.params, name="params"))
             put(self, "fingerprint", _hash(self.preimage()))
-            params = f" {encode_normalised(self.params).decode()}" if self.params else ""
+            put(self, "_params", encode_normalised(self.params))
         except CanonicalError as error:
             raise ActionError(error.path, error.problem) from None
-        put(self, "summary", f"{self.method} {self.target}{params}")
+        shown = f" {self._params.decode()}" if self.params else ""
+        put(self, "summary", f"{self.method} {self.target}{shown}")
 
     @classmethod
     def from_mapping(cls, members: object, *, name: str = "action") -> Action:
@@ -103,6 +107,23 @@ class Action:
         """``{instruction, method, url, params}``, as ``from_mapping`` reads it."""
         params = cast(JSONObject, normalise(self.params))
         return {"instruction": self.instruction, "method": self.method, "url": self.url, "params": params}
+
+    def private_copy(self) -> Action | None:
+        """This action as nobody else can change it; None if its params are no longer those that were hashed.
+
+        ``params`` is a dict: a caller that edits it, on purpose or from another thread, would have one action
+        judged and another one released.
+        """
+        try:
+            if canonical(self.params) != self._params:
+                return None
+        except CanonicalError:
+            return None
+        copy = object.__new__(Action)
+        for name in Action.__slots__:
+            object.__setattr__(copy, name, getattr(self, name))
+        object.__setattr__(copy, "params", msgspec.json.decode(self._params))
+        return copy
 
     def preimage(self) -> JSONObject:
         """The object whose canonical hash is the fingerprint (§4)."""

@@ -24,7 +24,6 @@ from delego_spec.action import Action
 from delego_spec.anchors import Anchor
 from delego_spec.approvals import ALREADY_USED, Approval, guard_release
 from delego_spec.constraints import Facts, RateLimit
-from delego_spec.errors import ActionError
 from delego_spec.evaluate import evaluate, forbidden_verdict
 from delego_spec.hazards import Hazard, find_hazards
 from delego_spec.policy import Policy, Rule, policy_digest
@@ -92,7 +91,7 @@ def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
     hazards = find_hazards(proposal.action, plain_http_hosts=rules.config.plain_http_hosts)
     # The copy is made before anything is judged: while the policy looks at one parameter after the other,
     # another thread could change those of the action.
-    copy = _copy(proposal.action)
+    copy = proposal.action.private_copy()
 
     def step(transaction: Transaction) -> Outcomes:
         if hazards:
@@ -120,7 +119,7 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
     written_id = approval_id if known_form else None
     # The scheme is outside the fingerprint: without this look, a yes to https would release plain http.
     hazards = find_hazards(action, plain_http_hosts=rules.config.plain_http_hosts)
-    copy = _copy(action)
+    copy = action.private_copy()
 
     def step(transaction: Transaction) -> Outcomes:
         approval = transaction.approval(approval_id) if known_form else None
@@ -148,18 +147,6 @@ def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> Decision
         )
 
     return step
-
-
-def _copy(action: Action) -> Action | None:
-    """The action as nobody else can change it; None if its params are no longer those it was hashed with.
-
-    ``params`` is a dict: a caller that edits it would have one action judged and another one released.
-    """
-    try:
-        copy = Action(action.instruction, action.method, action.url, action.params)
-    except ActionError:
-        return None
-    return copy if copy.fingerprint == action.fingerprint else None
 
 
 def _hazard_reasons(hazards: tuple[Hazard, ...]) -> tuple[str, ...]:

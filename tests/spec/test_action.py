@@ -350,3 +350,20 @@ def test_two_bound_queries_never_share_a_target(first: tuple[str, str], second: 
     except UnicodeEncodeError:
         return
     assert (one.query == other.query) == (one.target == other.target)
+
+
+def test_a_private_copy_is_the_action_and_shares_nothing_with_it() -> None:
+    action = Action("do it", "POST", "https://api.example.com/x", {"a": [1, {"b": 2}]})
+    copy = action.private_copy()
+    assert copy == action
+    action.params["a"][1]["b"] = 3  # type: ignore[index, call-overload]  # what a careless caller does
+    assert copy is not None
+    assert copy.params == {"a": [1, {"b": 2}]}
+    assert (copy.fingerprint, copy.summary) == (action.fingerprint, action.summary)
+
+
+@pytest.mark.parametrize("changed", [2, "1", float("nan"), object()])
+def test_there_is_no_private_copy_of_an_action_that_was_changed(changed: Any) -> None:
+    action = Action("do it", "POST", "https://api.example.com/x", {"a": 1})
+    action.params["a"] = changed
+    assert action.private_copy() is None
