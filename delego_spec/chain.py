@@ -19,21 +19,24 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Literal, TypeAlias
 
+from msgspec import UNSET
+
 from delego_spec.anchors import Anchor
-from delego_spec.canonical import canonical
+from delego_spec.canonical import MAX_INTEGER, canonical
 from delego_spec.ed25519 import PublicKey
 from delego_spec.errors import CanonicalError, ReceiptError
 from delego_spec.receipts import (
     GENESIS,
+    MAX_PAYLOAD_BYTES,
     PAYLOAD_FIELDS,
     RECEIPT_FIELDS,
     decode_members,
     decode_payload,
-    in_domain,
+    has_plain_keys,
     payload_of,
     read_lines,
 )
-from delego_spec.timestamps import is_ts
+from delego_spec.timestamps import are_ts, is_ts
 from delego_spec.types import Digest, is_digest
 
 Code: TypeAlias = Literal["content", "linkage", "signature", "structure", "seq", "head"]
@@ -206,7 +209,6 @@ def _pass_sound(lines: Sequence[bytes], key: PublicKey, wanted: frozenset[int]) 
     if not found:
         return None
     hashes = [one.entry_hash for one in found]
-    payloads = [payload_of(line) for line in lines]
     digits = "".join([one.intent_hash + one.action_fingerprint + one.signature for one in found])
     try:
         raw = bytes.fromhex(digits)
@@ -214,15 +216,17 @@ def _pass_sound(lines: Sequence[bytes], key: PublicKey, wanted: frozenset[int]) 
         return None
     first, last = found[0], found[-1]
     if not (
-        [hashlib.sha256(payload).hexdigest() for payload in payloads] == hashes
+        [hashlib.sha256(payload).hexdigest() for payload in map(payload_of, lines, found)] == hashes
         and [one.prev_hash for one in found[1:]] == hashes[:-1]
         and [one.seq for one in found] == list(range(first.seq, first.seq + len(found)))
         and first.seq >= 0
+        and last.seq <= MAX_INTEGER
+        and max(map(len, lines)) <= MAX_PAYLOAD_BYTES  # longer ones are rare, and left to the long way
         and raw.hex() == digits  # bytes.fromhex reads upper case and blanks as well
         and {(len(one.intent_hash), len(one.action_fingerprint), len(one.signature)) for one in found}
         == {(64, 64, 128)}
-        and all(map(is_ts, [one.ts for one in found]))
-        and all(map(in_domain, lines, payloads, found))
+        and are_ts([one.ts for one in found])
+        and all(one.context is UNSET or has_plain_keys(one.context) for one in found)
     ):
         return None
     signatures = [raw[end - 64 : end] for end in range(128, len(raw) + 1, 128)]

@@ -10,6 +10,7 @@ chain of them (``chain``).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -76,6 +77,9 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _encode_lines: Final = msgspec.json.Encoder(order="deterministic").encode_lines
 _decode_payload: Final = msgspec.json.Decoder(Payload).decode
 _decode_lines: Final = msgspec.json.Decoder(Line).decode_lines
+# What `encode_line` adds to a payload when there is no context, with the closing brace that it takes off.
+_TAIL_BYTES: Final = len(b',"entry_hash":""') + 64 + len(b',"signature":""}') + 128
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
 _NOT_READ: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -192,19 +196,31 @@ def read_lines(lines: Sequence[bytes]) -> list[Line] | None:
     return found if len(found) == len(lines) and _encode_lines(found) == text else None
 
 
-def payload_of(line: bytes) -> bytes:
-    """The payload's bytes in a line that ``read_lines`` read. Inside a JSON string the quotes are escaped."""
-    return line[: line.index(b',"entry_hash":"')] + b"}"
+def payload_of(line: bytes, found: Line) -> bytes:
+    """The payload's bytes in a line that ``read_lines`` read, whose hash and signature have their lengths.
+
+    Inside a JSON string the quotes are escaped, and the context holds no object, so that what is looked for
+    stands in one place.
+    """
+    end = len(line) if found.context is msgspec.UNSET else line.rindex(b',"context":{') + 1
+    return line[: end - _TAIL_BYTES] + b"}"
 
 
-def in_domain(line: bytes, payload: bytes, found: Line) -> bool:
-    """Whether a line that ``read_lines`` read keeps to the limits of canonical JSON (§3)."""
+def _in_domain(line: bytes, payload: bytes, found: Line) -> bool:
+    """Whether a line that ``read_lines`` read keeps to the limits of canonical JSON (§3) and to its form."""
     return (
         -MAX_INTEGER <= found.seq <= MAX_INTEGER
+        and is_digest(found.entry_hash)
+        and _SIGNATURE.fullmatch(found.signature) is not None
         and len(payload) <= MAX_PAYLOAD_BYTES
         and len(line) <= MAX_LINE_BYTES
-        and (found.context is msgspec.UNSET or all(map(str.isascii, found.context)))  # else: disputed order
+        and (found.context is msgspec.UNSET or has_plain_keys(found.context))
     )
+
+
+def has_plain_keys(context: dict[str, str]) -> bool:
+    """False where the order of the keys may be disputed (§3), which is then looked at the slow way."""
+    return all(map(str.isascii, context))
 
 
 def decode_members(line: bytes) -> JSONObject:
@@ -221,7 +237,7 @@ def decode_members(line: bytes) -> JSONObject:
 def decode_line(line: bytes) -> Receipt:
     """Read one line in any JSON spelling. Raises ReceiptError. The receipt is read, *not* verified."""
     read = read_lines((line,))
-    if read and in_domain(line, payload := payload_of(line), found := read[0]):
+    if read and _in_domain(line, payload := payload_of(line, read[0]), found := read[0]):
         extra: JSONObject | None = None if found.context is msgspec.UNSET else {**found.context}
         return Receipt(decode_payload(payload), payload, Digest(found.entry_hash), found.signature, extra)
     members = decode_members(line)

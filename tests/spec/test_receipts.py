@@ -178,6 +178,20 @@ def test_no_bytes_raise_anything_but_this_packages_errors(data: bytes) -> None:
             read(data)
 
 
+@pytest.mark.parametrize("context", [None, {"context": "x"}, {"a": ',"context":{', "entry_hash": "x"}])
+@pytest.mark.parametrize("entry_hash", ["", "0" * 64, 'x",\\"é', "0" * 100])
+@pytest.mark.parametrize("signature", ["", "0" * 128, 'x",\\"é', "0" * 129])
+def test_a_hash_or_signature_of_another_length_does_not_move_the_payload(
+    context: dict[str, Any] | None, entry_hash: str, signature: str
+) -> None:
+    sealed = seal(ENTRY, seq=3, ts=START, prev_hash=GENESIS)
+    added = canonical({"entry_hash": entry_hash, "signature": signature})[1:-1]
+    extra = b"" if context is None else b',"context":' + canonical(context)
+    receipt = decode_line(sealed.payload[:-1] + b"," + added + extra + b"}")
+    assert receipt.payload_bytes == sealed.payload
+    assert (receipt.entry_hash, receipt.signature, receipt.context) == (entry_hash, signature, context)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

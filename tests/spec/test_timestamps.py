@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delego_spec.errors import TimestampError
-from delego_spec.timestamps import format_ts, is_ts, parse_ts
+from delego_spec.timestamps import are_ts, format_ts, is_ts, parse_ts
 from delego_spec.types import Micros
 
 LAST = Micros(253_402_300_799_999_999)
@@ -113,6 +113,13 @@ def test_the_quick_question_has_the_same_answer(text: str) -> None:
     except TimestampError:
         readable = False
     assert is_ts(text) == readable
+
+
+@given(
+    st.lists(st.sampled_from(["1970-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "x", "1969-12-31T00:00:00Z"]))
+)
+def test_many_times_are_read_if_each_one_is(texts: list[str]) -> None:
+    assert are_ts(texts) == all(map(is_ts, texts))
 
 
 def test_an_error_does_not_grow_with_the_input() -> None:
