@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Final, TypeAlias
 
+import click
 from click.shell_completion import CompletionItem
 
 from delego_cli.verbs import Session
 
-if TYPE_CHECKING:
-    import click
-
 Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
+
+# A file's name, for which the shell offers files; whether it is there is found when it is used.
+ANY_FILE: Final = click.Path(readable=False)
 
 
 def approval_ids(*statuses: str) -> Completer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
+from delego_cli.completers import ANY_FILE
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Text, emit, fields, progress, say
@@ -25,10 +26,15 @@ STDOUT: Final = "-"
     "export",
     examples=["delego export receipts.jsonl", "delego export - --start 1000 | gzip > receipts.jsonl.gz"],
 )
-@click.argument("file", default=STDOUT)
+@click.argument("file", type=ANY_FILE, default=STDOUT)
 @click.option("--start", type=click.IntRange(min=0), default=0, metavar="N", help="The first seq.")
 @click.option("--stop", type=click.IntRange(min=0), metavar="N", help="The seq to stop in front of.")
-@click.option("--evidence", metavar="FILE", help="Write the approvers' signed evidence to this file, too.")
+@click.option(
+    "--evidence",
+    type=ANY_FILE,
+    metavar="FILE",
+    help="Write the approvers' signed evidence to this file, too.",
+)
 def command(session: Session, file: str, start: int, stop: int | None, evidence: str | None) -> ExitCode:
     """Write the receipts, as they were signed, to a new FILE (- for standard output).
 

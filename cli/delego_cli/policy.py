@@ -11,6 +11,7 @@ import click
 from delego_authorizer.config import config_schema
 from delego_cli.action_arguments import ActionArguments, action_arguments
 from delego_cli.asking import standard_input
+from delego_cli.completers import ANY_FILE
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Column, Styled, Text, emit, fields, say, state, table
@@ -66,7 +67,7 @@ def show(session: Session) -> ExitCode:
 
 
 @verb("check", group=command, examples=["delego policy check draft.yaml"])
-@click.argument("file", required=False)
+@click.argument("file", type=ANY_FILE, required=False)
 def check(session: Session, file: str | None) -> ExitCode:
     """Read a policy strictly, and list all that is wrong with it.
 

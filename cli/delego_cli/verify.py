@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from delego_cli.completers import ANY_FILE
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Styled, emit, fields, progress, say
@@ -59,8 +60,10 @@ def _anchors(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
         "delego verify receipts.jsonl --public-key ledger.pub --approvers keys/ --evidence evidence.jsonl",
     ],
 )
-@click.argument("file", required=False)
-@click.option("--public-key", metavar="FILE|HEX", help="The ledger's public key; else the home's.")
+@click.argument("file", type=ANY_FILE, required=False)
+@click.option(
+    "--public-key", type=ANY_FILE, metavar="FILE|HEX", help="The ledger's public key; else the home's."
+)
 @click.option(
     "--expected-head", callback=_anchor, metavar="SEQ:HASH", help="The chain must end exactly there."
 )
@@ -90,7 +93,12 @@ def _anchors(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     metavar="N",
     help="How many must have signed each; else as the home says, or 1.",
 )
-@click.option("--evidence", metavar="FILE", help="The signed evidence, where it is not in the home's ledger.")
+@click.option(
+    "--evidence",
+    type=ANY_FILE,
+    metavar="FILE",
+    help="The signed evidence, where it is not in the home's ledger.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(min=1, max=MAX_JOBS),

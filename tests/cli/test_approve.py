@@ -417,6 +417,23 @@ def test_the_shell_completes_rules(home: Any) -> None:
     assert completions(home, "log", "--approval", "apr") == [approval]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify"],
+        ["verify", "--public-key"],
+        ["verify", "--evidence"],
+        ["export"],
+        ["export", "--evidence"],
+        ["policy", "check"],
+    ],
+)
+def test_the_shell_completes_files_where_a_file_is_wanted(home: Any, words: list[str]) -> None:
+    env = {"_DELEGO_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(["delego", *words, "rec"])}
+    done = home.process(env={**home.env, **env, "COMP_CWORD": str(len(words) + 1)})
+    assert done.stdout == "file,rec\n"  # bash is told to look for files itself
+
+
 def test_completion_without_a_home_is_silent(world: Any) -> None:
     assert completions(world, "approve", "apr") == []
     assert approval_ids("pending")(None, None, "") == []  # type: ignore[arg-type]  # whatever goes wrong
