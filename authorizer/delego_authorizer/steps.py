@@ -88,14 +88,18 @@ DecisionStep: TypeAlias = Callable[[Transaction], Outcomes]
 
 def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
     """Decide a proposed action (§6) and write down what follows."""
-    hazards = find_hazards(proposal.action, plain_http_hosts=rules.config.plain_http_hosts)
-    # The copy is made before anything is judged: while the policy looks at one parameter after the other,
-    # another thread could change those of the action.
-    copy = proposal.action.private_copy()
+    action = proposal.action
+    hazards = find_hazards(action, plain_http_hosts=rules.config.plain_http_hosts)
 
     def step(transaction: Transaction) -> Outcomes:
         if hazards:
             return _deny(rules, proposal, transaction, "decision", _hazard_reasons(hazards))
+        verdict = evaluate(rules.policy, action, now=transaction.now, counts=transaction)
+        if verdict.outcome == "deny":
+            return _deny(rules, proposal, transaction, "decision", verdict.reasons, rule=verdict.rule)
+        # What is not denied is judged once more, as a copy: while the policy looked at one parameter after
+        # the other, another thread could have changed those of the action.
+        copy = action.private_copy()
         if copy is None:
             return _deny(rules, proposal, transaction, "decision", (CHANGED,))
         verdict = evaluate(rules.policy, copy, now=transaction.now, counts=transaction)
