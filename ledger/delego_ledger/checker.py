@@ -32,7 +32,7 @@ class Checker:
     """A process that checks batches in the order in which it gets them. One thread at a time may use it."""
 
     def __init__(self, key: PublicKey, wanted: frozenset[int]) -> None:
-        """Starts the process and waits until it is ready. Raises CheckerLost."""
+        """Starts the process. Raises CheckerLost."""
         if not sys.executable or getattr(sys, "frozen", False):
             raise CheckerLost  # the running program is no Python that could be started again
         try:
@@ -50,13 +50,23 @@ class Checker:
         assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         self._to: IO[bytes] = self._process.stdin
         self._from: IO[bytes] = self._process.stdout
+        self._is_ready = False
         try:
             _put(self._to, (key, wanted))
-            if self._receive() != _READY:
-                raise CheckerLost
-        except (OSError, CheckerLost) as error:
+        except OSError as error:
             self.close()
             raise CheckerLost from error
+
+    def wait(self) -> None:
+        """Wait until the process has started, which takes a fifth of a second. Raises CheckerLost."""
+        if self._receive() != _READY:
+            raise CheckerLost
+        self._is_ready = True
+
+    def no_longer_wait(self) -> None:
+        """Called from another thread: a process that is still starting is not needed any more."""
+        if not self._is_ready:
+            self._process.kill()
 
     def send(self, lines: Sequence[bytes], start: int) -> None:
         """Hand over a batch. Raises CheckerLost."""

@@ -20,7 +20,7 @@ from delego_spec.ed25519 import PublicKey
 
 MAX_DEFAULT_JOBS: Final = 16  # one process can read and hand out receipts for no more than about these
 
-_ALONE: Final = 4  # batches; a process takes as long to start as checking them does
+_ALONE: Final = 2  # batches; a shorter chain is checked before a process has started
 _AHEAD: Final = 3  # batches per job that may be checked before the one in front of them is
 _PATIENCE: Final = 1.0  # seconds that an interrupted caller waits for a thread that may be stuck in a read
 
@@ -69,6 +69,7 @@ class _Work:
         self._key = key
         self._verifier = verifier
         self._jobs = jobs
+        self._checkers: list[Checker] = []
         self._taking = threading.Lock()  # guards the batches and the two below
         self._taken = 0  # batches
         self._taken_lines = 0
@@ -94,6 +95,8 @@ class _Work:
             for helper in started:
                 helper.join(_PATIENCE)
             raise
+        for checker in self._checkers:
+            checker.no_longer_wait()
         for helper in started:
             helper.join()
         if self._failure is not None:
@@ -110,6 +113,7 @@ class _Work:
                 while self._step(None):
                     pass
             else:
+                self._checkers.append(checker)
                 try:
                     self._feed(checker)
                 finally:
@@ -121,6 +125,7 @@ class _Work:
         """Keep a process busy: it has one batch to check and one to go on with."""
         waiting: deque[_Taken] = deque()
         try:
+            checker.wait()
             while (taken := self._take()) is not None or waiting:
                 if taken is not None:
                     waiting.append(taken)

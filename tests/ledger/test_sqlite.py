@@ -717,7 +717,7 @@ def test_a_signer_that_fails_fails_the_callers_and_not_the_ledger(path: Path) ->
 
     signer = Failing()
     ledger = SQLiteLedger.create(path, signer)
-    with pytest.raises(StorageError, match="cannot sign for .*: the key is elsewhere") as caught:
+    with pytest.raises(StorageError, match=r"cannot sign for .*: the key is elsewhere") as caught:
         ledger.submit([append])
     assert caught.value.retry_safe
     assert ledger.head() is None

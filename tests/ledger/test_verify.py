@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,13 @@ class Watch:
             def __init__(self, *arguments: Any) -> None:
                 try:
                     super().__init__(*arguments)
+                except CheckerLost:
+                    given_or_lost.set()
+                    raise
+
+            def wait(self) -> None:
+                try:
+                    super().wait()
                 except CheckerLost:
                     given_or_lost.set()
                     raise
@@ -208,6 +216,7 @@ def test_lines_are_not_taken_far_ahead_of_a_batch_that_takes_its_time() -> None:
 @pytest.fixture
 def process() -> Iterator[Checker]:
     one = Checker(KEY, frozenset({1}))
+    one.wait()
     yield one
     one.close()
 
@@ -237,6 +246,21 @@ def test_the_report_does_not_need_the_processes(monkeypatch: pytest.MonkeyPatch)
     assert verify_lines(LONG, KEY, jobs=2, progress=watch) == verify_chain(LONG, KEY)
 
 
+def test_a_process_that_is_still_starting_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = threading.Event()
+
+    class Starting(Checker):
+        def wait(self) -> None:
+            started.set()
+            self._from.read()  # until the process ends: it never gets ready
+            super().wait()
+
+    monkeypatch.setattr(verify, "_ALONE", 1)
+    monkeypatch.setattr(verify, "Checker", Starting)
+    progress = lambda count: count <= BATCH or started.wait(30)  # noqa: E731 - a condition
+    assert verify_lines(LONG, KEY, jobs=2, progress=progress).valid  # type: ignore[arg-type]  # its value is not used
+
+
 def test_a_process_that_answers_rubbish_is_lost(process: Checker) -> None:
     process.send(LONG[:1], 0)
     with process._from:  # closes the pipe that is taken away
@@ -259,8 +283,8 @@ def test_where_no_process_can_be_had_threads_do_the_work(
     monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
     monkeypatch.setattr(checker.sys, name, value, raising=False)
-    with pytest.raises(CheckerLost):
-        Checker(KEY, frozenset())
+    with pytest.raises(CheckerLost), closing(Checker(KEY, frozenset())) as one:
+        one.wait()
     watch = Watch(monkeypatch)
     assert verify_lines(LONG, KEY, jobs=2, progress=watch) == verify_chain(LONG, KEY)
 
