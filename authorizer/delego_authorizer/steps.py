@@ -94,7 +94,8 @@ def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
     def step(transaction: Transaction) -> Outcomes:
         if hazards:
             return _deny(rules, proposal, transaction, "decision", _hazard_reasons(hazards))
-        verdict = evaluate(rules.policy, action, now=transaction.now, counts=transaction)
+        counts = _CountedOnce(transaction)
+        verdict = evaluate(rules.policy, action, now=transaction.now, counts=counts)
         if verdict.outcome == "deny":
             return _deny(rules, proposal, transaction, "decision", verdict.reasons, rule=verdict.rule)
         # What is not denied is judged once more, as a copy: while the policy looked at one parameter after
@@ -102,7 +103,7 @@ def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
         copy = action.private_copy()
         if copy is None:
             return _deny(rules, proposal, transaction, "decision", (CHANGED,))
-        verdict = evaluate(rules.policy, copy, now=transaction.now, counts=transaction)
+        verdict = evaluate(rules.policy, copy, now=transaction.now, counts=counts)
         if verdict.outcome == "deny":
             return _deny(rules, proposal, transaction, "decision", verdict.reasons, rule=verdict.rule)
         if not _fits(verdict.reasons):
@@ -112,6 +113,22 @@ def propose_step(rules: Rules, proposal: Proposal) -> DecisionStep:
         return _start(rules, proposal, copy, transaction, verdict.rule, verdict.reasons, approval_id=None)
 
     return step
+
+
+class _CountedOnce:
+    """A transaction's counts, for judging twice in one step: nothing can change them in between."""
+
+    __slots__ = ("_found", "_transaction")
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._found: dict[tuple[str, Micros], int] = {}
+
+    def count_allows(self, rule: str, since: Micros) -> int:
+        key = (rule, since)
+        if key not in self._found:
+            self._found[key] = self._transaction.count_allows(rule, since)
+        return self._found[key]
 
 
 def release_step(rules: Rules, proposal: Proposal, approval_id: str) -> DecisionStep:

@@ -48,7 +48,7 @@ CREATE TABLE executions (
     rule TEXT,
     started_at INTEGER NOT NULL,
     body BLOB NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_rule ON executions (rule);
 CREATE TABLE nonces (
     scope TEXT NOT NULL,

@@ -269,7 +269,7 @@ def read_evidence(connection: sqlite3.Connection, evidence_hash: str, path: str)
 
 def read_executions(connection: sqlite3.Connection, path: str) -> tuple[Execution, ...]:
     """All executions in flight, oldest first."""
-    rows = connection.execute("SELECT body FROM executions ORDER BY started_at, rowid").fetchall()
+    rows = connection.execute("SELECT body FROM executions ORDER BY started_at, id").fetchall()
     return tuple(decode(row[0], Execution, path) for row in rows)
 
 
