@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 
@@ -73,7 +75,7 @@ def run_batch(session: Session, file: IO[bytes], principal: str, group_by: str |
     """Decide every action of ``file``; the closing table comes also when it had to stop half-way."""
     run = _Run(session, session.home().authorizer(), principal, Tally(group_by))
     try:
-        with progress("deciding", _size(file)) as bar:
+        with _progress(session, file) as bar:
             run.decide_all(file, bar)
     except (KeyboardInterrupt, StorageError) as error:
         run.close()
@@ -96,16 +98,16 @@ class _Run:
         for raw, line in read_lines(file):
             large = line.action is not None and len(line.action.summary) > LARGE
             if large:
-                self._decide(chunk)
+                self._decide(chunk, bar)
                 chunk = []
             chunk.append(line)
             if large or len(chunk) == CHUNK:
-                self._decide(chunk)
+                self._decide(chunk, bar)
                 chunk = []
             bar.update(raw)
-        self._decide(chunk)
+        self._decide(chunk, bar)
 
-    def _decide(self, lines: list[Line]) -> None:
+    def _decide(self, lines: list[Line], bar: Progress) -> None:
         actions = [line.action for line in lines if line.action is not None]
         try:
             decisions = iter(self.authorizer.propose_many(actions, self.principal) if actions else [])
@@ -114,16 +116,16 @@ class _Run:
             decisions = iter(())
         for line in lines:
             if line.action is None:
-                self._unreadable(line)
+                self._unreadable(line, bar)
             else:
                 self._decided(line, next(decisions))
             self.undecided = line.number + 1
 
-    def _unreadable(self, line: Line) -> None:
+    def _unreadable(self, line: Line, bar: Progress) -> None:
         self.tally.count(line, "unreadable")
         if self.session.json:
             emit({"line": line.number, "labels": line.labels, "error": line.problem})
-        say(f"line {line.number}: {line.problem}", err=True)
+        bar.say(f"line {line.number}: {line.problem}")
 
     def _decided(self, line: Line, decision: Decision) -> None:
         self.tally.count(line, _WORDS[decision.outcome])
@@ -200,6 +202,12 @@ def _row(name: str | None, counts: dict[str, int]) -> list[Text]:
         Styled(str(counts[kind]), fg=colours[kind] if counts[kind] else None) for kind in COUNTS
     ]
     return [*([] if name is None else [name]), *cells, str(sum(counts.values()))]
+
+
+def _progress(session: Session, file: IO[bytes]) -> AbstractContextManager[Progress]:
+    """No bar in the middle of what a person is typing, or of answers on the same terminal."""
+    out = sys.stdout is not None and sys.stdout.isatty()
+    return progress("deciding", _size(file), hidden=file.isatty() or (session.json and out))
 
 
 def _size(file: IO[bytes]) -> int | None:

@@ -110,23 +110,45 @@ class Progress(Protocol):
 
     def update(self, n_steps: int) -> None: ...
 
+    def say(self, text: str) -> None:
+        """Write a line on stderr, where a bar may be."""
+
 
 class _Silent:
     def update(self, n_steps: int) -> None:
         """Nobody watches."""
 
+    def say(self, text: str) -> None:
+        say(text, err=True)
+
+
+class _Updated(Protocol):
+    def update(self, n_steps: int) -> None: ...
+
+
+class _Bar:
+    def __init__(self, bar: _Updated) -> None:
+        self._bar = bar
+
+    def update(self, n_steps: int) -> None:
+        self._bar.update(n_steps)
+
+    def say(self, text: str) -> None:
+        click.echo("\r\x1b[K", nl=False, err=True)  # the bar's line is taken by this one
+        say(text, err=True)
+
 
 @contextmanager
-def progress(label: str, length: int | None) -> Iterator[Progress]:
+def progress(label: str, length: int | None, *, hidden: bool = False) -> Iterator[Progress]:
     """A progress bar on stderr where that is a terminal. ``length``: None where it is not known."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    if hidden or sys.stderr is None or not sys.stderr.isatty():
         yield _Silent()
         return
-    unknown: Iterator[None] | None = iter(()) if length is None else None
+    unknown = (None for _ in ()) if length is None else None  # of which nobody could tell a length
     with click.progressbar(
         unknown, length=length, label=label, file=sys.stderr, show_pos=length is None, width=24
     ) as bar:
-        yield bar
+        yield _Bar(bar)
 
 
 def _stdout_is_terminal() -> bool:

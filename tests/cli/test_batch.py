@@ -268,6 +268,28 @@ def test_a_pipe_gets_a_bar_without_an_end(home: Any, tmp_path: Path) -> None:
         assert screen.finish() == 3
     assert "deciding" in screen.output
     assert "%" not in screen.output
+    assert "/" not in screen.output.partition("\n")[0]  # no part of a whole that nobody knows
+
+
+def test_what_cannot_be_read_is_said_on_a_line_of_its_own_where_a_bar_was(home: Any) -> None:
+    (home.folder / "a.jsonl").write_text(lines(OTHER, "{}"))
+    with Terminal(["propose", "--batch", "a.jsonl"], home.env, cwd=home.folder) as screen:
+        assert screen.finish() == 1
+    assert "\r\x1b[Kline 2: action: lacks" in screen.output
+
+
+def test_who_types_the_actions_sees_no_bar_in_between(home: Any) -> None:
+    with Terminal(["propose", "--batch", "-"], home.env) as screen:
+        screen.type("{}\n\x04")
+        assert screen.finish() == 1
+    assert "deciding" not in screen.output
+
+
+def test_answers_on_the_terminal_have_no_bar_in_between(home: Any) -> None:
+    (home.folder / "a.jsonl").write_text(lines(OTHER))
+    with Terminal(["propose", "--json", "--batch", "a.jsonl"], home.env, cwd=home.folder) as screen:
+        assert screen.finish() == 3
+    assert "deciding" not in screen.output
 
 
 def test_the_ledger_holds_what_was_answered(home: Any) -> None:
