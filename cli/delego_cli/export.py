@@ -97,7 +97,9 @@ def _say_summary(
     if signed is not None:
         pairs.append(("evidence", f"{signed} signed decision{'' if signed == 1 else 's'}"))
     fields(pairs, err=True)
-    if start > 0:
+    if not count:
+        say("there is no receipt in what was asked for", err=True)
+    elif start > 0:
         say(
             f"this is a part: verified by itself, its first receipt lacks seq {start - 1} before it", err=True
         )

@@ -169,3 +169,9 @@ def test_evidence_is_written_under_its_hash(filled: Any) -> None:
         key = Digest(hashlib.sha256(b'{"any":"object"}').hexdigest())
         transaction.put_evidence(key, evidence)  # type: ignore[arg-type]  # a JSON object
     assert filled.run("export", "out.jsonl", "--evidence", "-").stdout == '{"any":"object"}\n'
+
+
+def test_an_export_of_nothing_is_not_called_a_part(filled: Any) -> None:
+    done = filled.run("export", "--start", "999", "-")
+    assert done.exit_code == 0
+    assert done.stderr.splitlines()[-1] == "there is no receipt in what was asked for"
