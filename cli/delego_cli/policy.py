@@ -33,7 +33,7 @@ command = verb_group("policy", "Show, check and explain what agents may do.")
 
 @verb("show", group=command, examples=["delego policy show"])
 def show(session: Session) -> ExitCode:
-    """Show the home's policy as loaded, in the order in which it is read."""
+    """Show the home's policy, in the order it is read."""
     home = session.home().require()
     policy, config = home.policy(), home.config()
     digest = policy_digest(policy.document, config.decision_document)

@@ -65,6 +65,11 @@ def test_each_verb_has_help_with_examples_home_and_json(world: Any, verb: str) -
         )
 
 
+@pytest.mark.parametrize("verb", ["policy", "keys"])
+def test_no_summary_in_a_list_of_verbs_is_cut(world: Any, verb: str) -> None:
+    assert "..." not in world.run(verb, "--help").stdout.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_option_of_each_verb_is_explained(verb: str) -> None:
     command = main.get_command(click.Context(main), verb)
