@@ -74,12 +74,11 @@ def filled_ledger(path: Path, receipts: int) -> SQLiteLedger:
     return ledger
 
 
-def authorizer(ledger: SQLiteLedger) -> Authorizer:
-    """An authorizer with a broker that does nothing, and tokens."""
+def authorizer(ledger: SQLiteLedger, *, tokens: bool = True) -> Authorizer:
+    """An authorizer with a broker that does nothing; with ``tokens`` it mints one for each release."""
     broker = CallableBroker(lambda _: {"ok": True})
-    return Authorizer(
-        POLICY, Config(audience="https://broker.example"), ledger, broker=broker, token_signer=TOKEN_SIGNER
-    )
+    config = Config(audience="https://broker.example" if tokens else None)
+    return Authorizer(POLICY, config, ledger, broker=broker, token_signer=TOKEN_SIGNER if tokens else None)
 
 
 def bare_database(path: Path) -> sqlite3.Connection:
