@@ -24,6 +24,7 @@ PACKAGES: Final = {
     "delego_authorizer": ROOT / "authorizer" / "delego_authorizer",
     "delego_broker": ROOT / "broker" / "delego_broker",
     "delego_cli": ROOT / "cli" / "delego_cli",
+    "delego_conformance": ROOT / "conformance" / "delego_conformance",
 }
 
 _SKIPPED_FOLDERS: Final = frozenset({"__pycache__", "build", "dist", "htmlcov"})
