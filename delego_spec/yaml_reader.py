@@ -231,7 +231,7 @@ class _Builder:
         self._documents += 1
         if self._documents > 1:
             self.stop((), "holds more than one document; split the file at '---'", place)
-        elif event.tags or event.version not in (None, (1, 2)):
+        elif event.tags or event.version is not None:
             self.stop((), "has a % directive; leave it out, the file is read as YAML 1.2", place)
 
     def _scalar(self, event: Any, place: Place) -> None:
