@@ -1,0 +1,205 @@
+"""Receipts, tokens, decisions and curve points, sound or broken on purpose, for the suites that need them.
+
+Built with ``cryptography`` and ``rfc8785`` alone, so that what the vectors hold does not come from the code
+that they judge. The keys are the published test keys of RFC 8032, section 7.1; nobody may use them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any, Final, TypeAlias
+
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from delego_conformance.vectors import JSONObject
+
+LEDGER_SEED: Final = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+TOKEN_SEED: Final = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+ALICE_SEED: Final = bytes.fromhex("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7")
+STRANGER_SEED: Final = bytes(range(1, 33))  # a key that nobody trusts
+
+FINGERPRINT: Final = "4327df2637072bf058622d1f8baea6e431726f7332a50cd12ec970d6e43c2fd2"  # of the order
+INTENT: Final = "76f8eef1b97e1213a59eec28cedf15bb999fdb00a3fd17f8343bc4676fdbb4f3"
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+
+
+def public_key(seed: bytes) -> bytes:
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def key_id(seed: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the raw public key (§7.3-3)."""
+    return hashlib.sha256(public_key(seed)).hexdigest()[:16]
+
+
+def digest(value: Any) -> str:
+    """``H`` of §3, for values on which there is no dispute."""
+    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+
+
+# --- receipts ---------------------------------------------------------------------------------------------
+
+GENESIS: Final = "GENESIS"
+PAYLOAD: Final[JSONObject] = {
+    "seq": 0,
+    "ts": "2026-01-01T12:00:00.000000+00:00",
+    "phase": "decision",
+    "outcome": "deny",
+    "rule": None,
+    "reasons": ["no rule matched; default = deny"],
+    "intent_hash": INTENT,
+    "action_fingerprint": FINGERPRINT,
+    "action_summary": 'POST api.example.com/orders {"amount":2400,"currency":"USD","destination":"internal"}',
+    "approval_id": None,
+    "prev_hash": GENESIS,
+}
+
+
+def signed(payload: JSONObject, seed: bytes = LEDGER_SEED) -> JSONObject:
+    """A receipt that is soundly hashed and signed, whatever it says."""
+    entry_hash = digest(payload)
+    return {**payload, "entry_hash": entry_hash, "signature": sign(seed, entry_hash.encode()).hex()}
+
+
+def chain(*changes: JSONObject, seed: bytes = LEDGER_SEED) -> list[JSONObject]:
+    """As many linked receipts as changes; a change may overrule ``seq`` and ``prev_hash`` as well."""
+    receipts: list[JSONObject] = []
+    for seq, change in enumerate(changes):
+        prev_hash = receipts[-1]["entry_hash"] if receipts else GENESIS
+        receipts.append(signed({**PAYLOAD, "seq": seq, "prev_hash": prev_hash, **change}, seed))
+    return receipts
+
+
+def line(receipt: JSONObject) -> bytes:
+    """A receipt as one line of canonical JSON."""
+    return rfc8785.dumps(receipt)
+
+
+def lines(receipts: list[JSONObject]) -> bytes:
+    return b"".join(line(one) + b"\n" for one in receipts)
+
+
+# --- tokens -----------------------------------------------------------------------------------------------
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def compact(header: bytes | str, claims: bytes | str, seed: bytes = TOKEN_SEED) -> str:
+    """A token that is soundly signed over these parts; bytes are encoded, text stands as it is."""
+    head, body = (part if isinstance(part, str) else base64url(part) for part in (header, claims))
+    return f"{head}.{body}.{base64url(sign(seed, f'{head}.{body}'.encode()))}"
+
+
+def text(value: JSONObject) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+# --- decisions --------------------------------------------------------------------------------------------
+
+SIGNED_PREFIX: Final = b"delego-approval-decision-v1\n"
+
+
+def decision(members: JSONObject, bound: JSONObject, seed: bytes = ALICE_SEED) -> JSONObject:
+    """A callback with its signature (§7.3-1). ``bound``: the three hashes; an absent note is signed as null."""
+    covered = {"decision_note": None, **members, **bound}
+    return {**members, "signature": sign(seed, SIGNED_PREFIX + rfc8785.dumps(covered)).hex()}
+
+
+def evidence_digest(callback: JSONObject, bound: JSONObject) -> str:
+    """``H`` of the nine signed members and the signature."""
+    return digest({"decision_note": None, **callback, **bound})
+
+
+# --- the curve --------------------------------------------------------------------------------------------
+# Edwards25519 as RFC 8032, section 5.1 defines it, slow and plain.
+
+P: Final = 2**255 - 19
+L: Final = 2**252 + 27742317777372353535851937790883648493  # order of the base point
+SIGN_BIT: Final = 1 << 255
+_D: Final = -121665 * pow(121666, P - 2, P) % P
+
+Point: TypeAlias = tuple[int, int]
+
+IDENTITY: Final[Point] = (0, 1)
+
+
+def add(a: Point, b: Point) -> Point:
+    (x1, y1), (x2, y2) = a, b
+    t = _D * x1 * x2 * y1 * y2 % P
+    x3 = (x1 * y2 + x2 * y1) * pow(1 + t, P - 2, P) % P
+    y3 = (y1 * y2 + x1 * x2) * pow(1 - t, P - 2, P) % P
+    return x3, y3
+
+
+def multiply(scalar: int, point: Point) -> Point:
+    result = IDENTITY
+    while scalar:
+        if scalar & 1:
+            result = add(result, point)
+        point = add(point, point)
+        scalar >>= 1
+    return result
+
+
+def encode(point: Point) -> bytes:
+    x, y = point
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+def _x_of(y: int, sign: int) -> int:
+    square = (y * y - 1) * pow(_D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    return P - x if x & 1 != sign else x
+
+
+BASE: Final[Point] = (_x_of(4 * pow(5, P - 2, P) % P, 0), 4 * pow(5, P - 2, P) % P)
+_ORDER_8_Y: Final = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+TORSION: Final = [multiply(k, (_x_of(_ORDER_8_Y, 0), _ORDER_8_Y)) for k in range(8)]  # all of small order
+
+
+def small_order_encodings() -> list[tuple[str, bytes, Point]]:
+    """All 14 texts that some decoder takes for a point of small order: a name, the bytes, the point."""
+    orders = [1, 8, 4, 8, 2, 8, 4, 8]
+    found = [(f"order-{orders[k]}-{k}", encode(TORSION[k]), TORSION[k]) for k in range(8)]
+    for k, point in enumerate(TORSION):
+        y = point[1]
+        if y + P < 2**255 and k in (0, 2):  # y not reduced; 2 and 6 share y = 0
+            other = TORSION[6] if k == 2 else point
+            found.append((f"order-{orders[k]}-unreduced", (y + P).to_bytes(32, "little"), point))
+            found.append(
+                (f"order-{orders[k]}-unreduced-signed", (y + P | SIGN_BIT).to_bytes(32, "little"), other)
+            )
+        if point[0] == 0:  # x = 0 has no sign; some decoders take the sign bit anyway
+            found.append((f"order-{orders[k]}-signed", (y | SIGN_BIT).to_bytes(32, "little"), point))
+    return found
+
+
+def secret_scalar(seed: bytes) -> int:
+    low = bytearray(hashlib.sha512(seed).digest()[:32])
+    low[0] &= 248
+    low[31] = (low[31] & 63) | 64
+    return int.from_bytes(low, "little")
+
+
+def challenge(r: bytes, a: bytes, message: bytes, domain: bytes = b"") -> int:
+    return int.from_bytes(hashlib.sha512(domain + r + a + message).digest(), "little") % L
+
+
+def forged(
+    nonce: int, r: bytes, secret: int, a: bytes, message: bytes, *, plus: int = 0, domain: bytes = b""
+) -> bytes:
+    """``r`` as given, and the S of ``nonce`` and ``secret``, with ``plus`` added to it."""
+    s = (nonce + challenge(r, a, message, domain) * secret) % L + plus
+    return r + s.to_bytes(32, "little")
