@@ -156,7 +156,7 @@ def deliberate(kind: type[Exception], code: str) -> Iterator[None]:
 
 
 def from_text(text: str) -> Any:
-    """As the package's daemon reads JSON: a member that stands twice passes, and NaN, but no malformed text."""
+    """As the package's daemon reads JSON: NaN and members that stand twice pass, malformed text does not."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
