@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -13,6 +14,7 @@ from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Text, emit, fields, progress, say
 from delego_cli.verbs import Session, verb
+from delego_ledger.errors import AlreadyExists
 from delego_ledger.jsonl import export_evidence, export_receipts
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ def command(session: Session, file: str, start: int, stop: int | None, evidence:
     """
     if file == evidence:
         raise click.UsageError("receipts and evidence need two files")
+    for name in (file, evidence):  # both, before one is written: half an export is left by nobody
+        if name is not None and name != STDOUT and os.path.lexists(name):
+            raise AlreadyExists(name)
     home = session.home()
     ledger, key = home.ledger(), home.public_key()
     head = ledger.head()

@@ -19,12 +19,15 @@ USER: Final = Path("~", ".delego")
 def find_home(given: str | None, environment: Mapping[str, str], folder: Path) -> Path:
     """The folder of the home, whether or not there is one. ``folder``: the current one.
 
-    An empty ``DELEGO_HOME`` counts as none. Raises CommandError where ``~`` stands for nothing.
+    An empty ``DELEGO_HOME`` counts as none. Raises CommandError where ``~`` stands for nothing, and where
+    the project's home is no folder.
     """
     text = given if given is not None else environment.get(VARIABLE)
     if text:
         return _expanded(Path(text))
     project = folder / PROJECT
+    if os.path.lexists(project) and not project.is_dir():  # another home than the one meant is no substitute
+        raise CommandError(f"{str(project)!r} is no folder; remove it, or name the home with --home")
     return project if project.is_dir() else _expanded(USER)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from delego_cli.verbs import SETTINGS, Entry, LazyGroup, home_option
+from delego_cli.verbs import SETTINGS, Entry, LazyGroup, home_option, json_option
 
 SECTIONS = (
     (
@@ -67,6 +67,7 @@ main = LazyGroup(
     context_settings=SETTINGS,
     params=[
         home_option(),
+        json_option(),
         click.Option(
             ["--version"],
             is_flag=True,

@@ -73,7 +73,7 @@ def home_option() -> click.Option:
 
 
 def json_option() -> click.Option:
-    """``--json``, for each verb."""
+    """``--json``, for the command and for each verb."""
     return click.Option(
         ["--json"],
         is_flag=True,
@@ -122,7 +122,7 @@ def verb_group(name: str, help_text: str) -> click.Group:
     return click.Group(
         name,
         help=help_text,
-        params=[home_option()],
+        params=[home_option(), json_option()],
         context_settings=SETTINGS,
         subcommand_metavar="VERB [ARGS]...",
     )

@@ -195,6 +195,18 @@ def test_with_json_even_an_unknown_option_is_on_stdout(world: Any) -> None:
     assert json.loads(result.stdout)["exit_code"] == ExitCode.USAGE
 
 
+def test_json_may_stand_before_the_verb(world: Any) -> None:
+    document = json.loads(world.run("--json", "pending").stdout)
+    assert document["exit_code"] == 1
+
+
+def test_a_projects_home_that_is_a_file_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / ".delego").write_text("")
+    with pytest.raises(CommandError, match="is no folder; remove it"):
+        find_home(None, {}, tmp_path)
+
+
 def test_json_behind_a_double_dash_is_no_option(world: Any) -> None:
     assert world.run("resolve", "--", "--json", "a", "b", "c", "d", "e").stdout == ""
 

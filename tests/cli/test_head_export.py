@@ -175,3 +175,12 @@ def test_an_export_of_nothing_is_not_called_a_part(filled: Any) -> None:
     done = filled.run("export", "--start", "999", "-")
     assert done.exit_code == 0
     assert done.stderr.splitlines()[-1] == "there is no receipt in what was asked for"
+
+
+def test_where_the_evidence_cannot_be_written_the_receipts_are_not_either(filled: Any) -> None:
+    evidence, receipts = filled.folder / "evidence.jsonl", filled.folder / "receipts.jsonl"
+    evidence.write_text("kept\n")
+    result = filled.run("export", str(receipts), "--evidence", str(evidence))
+    assert result.exit_code == 1
+    assert "already exists" in result.stderr
+    assert (receipts.exists(), evidence.read_text()) == (False, "kept\n")
