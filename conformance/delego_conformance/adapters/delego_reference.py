@@ -137,13 +137,15 @@ class Reference:
 
     @contextlib.contextmanager
     def clock(self, text: str) -> Iterator[None]:
-        """Let the ledger take its time from here: the package asks a function for it, and has no argument."""
-        real = self.audit.now_iso
-        self.audit.now_iso = lambda: text
+        """Let the ledger take its time from here; the package has no argument for that."""
+        seconds = datetime.datetime.fromisoformat(text).timestamp()
+        stamp, clock = self.audit.now_iso, time.time
+        self.audit.now_iso = lambda: text  # of what it writes
+        time.time = lambda: seconds  # where a rate limit's window ends
         try:
             yield
         finally:
-            self.audit.now_iso = real
+            self.audit.now_iso, time.time = stamp, clock
 
 
 @contextlib.contextmanager
