@@ -1,7 +1,7 @@
 """The adapter for this project's own core: ``python -m delego_conformance.adapters.delego_spec``.
 
-Every operation of docs/kit-protocol.md that needs no storage, in terms of ``delego_spec``. Thin on purpose:
-what is judged is the core, and an adapter that repairs answers hides faults.
+Every operation of docs/kit-protocol.md; those that need no storage stand here, in terms of ``delego_spec``.
+Thin on purpose: what is judged is the core, and an adapter that repairs answers hides faults.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from delego_conformance.adapters.base import JSONObject, Operation, Refusal, Unsupported, serve
+from delego_conformance.adapters.reading import read_action
+from delego_conformance.adapters.sessions import FEATURES, Sessions, operations
 from delego_ledger.jsonl import lines_of
 from delego_spec import (
     Action,
@@ -74,7 +76,7 @@ HELLO: Final[JSONObject] = {
     },
     "spec": ["0.3", "0.2"],
     "roles": ["authorizer", "broker", "auditor"],
-    "features": ["spec-0.2"],
+    "features": ["spec-0.2", *FEATURES],
 }
 
 
@@ -109,12 +111,12 @@ def _intent_hash(args: JSONObject, _: JSONObject) -> JSONObject:
 
 
 def _fingerprint(args: JSONObject, ctx: JSONObject) -> JSONObject:
-    found = _action({**args, "instruction": "-"})
+    found = read_action({**args, "instruction": "-"})
     return {"action_fingerprint": found.legacy_fingerprint if ctx["spec"] == "0.2" else found.fingerprint}
 
 
 def _hazards(args: JSONObject, _: JSONObject) -> JSONObject:
-    found = find_hazards(_action(args["action"]), plain_http_hosts=_plain_http_hosts(args))
+    found = find_hazards(read_action(args["action"]), plain_http_hosts=_plain_http_hosts(args))
     return {"codes": list(dict.fromkeys(hazard.code for hazard in found))}
 
 
@@ -127,7 +129,7 @@ def _policy_load(args: JSONObject, _: JSONObject) -> JSONObject:
 
 
 def _decide(args: JSONObject, ctx: JSONObject) -> JSONObject:
-    policy, action, now = load_policy(args["policy_text"]), _action(args["action"]), _now(ctx)
+    policy, action, now = load_policy(args["policy_text"]), read_action(args["action"]), _now(ctx)
     hazards = find_hazards(action, plain_http_hosts=_plain_http_hosts(args))
     if hazards:
         return {"outcome": "deny", "rule": None, "reasons": [hazard.reason for hazard in hazards]}
@@ -151,7 +153,7 @@ class _Allows:
 
 
 def _resolve(args: JSONObject, ctx: JSONObject) -> JSONObject:
-    action, now = _action(args["action"]), _now(ctx)
+    action, now = read_action(args["action"]), _now(ctx)
     approval = None if args["approval"] is None else _approval(args["approval"])
     release = guard_release(args["approval_id"], approval, action, now=now)
     outcome, reasons, status = release.outcome, release.reasons, release.status_after
@@ -275,7 +277,7 @@ def _token_verify(args: JSONObject, ctx: JSONObject) -> JSONObject:
     if isinstance(claims, TokenRefusal):
         raise Refusal(claims.code, claims.message)
     if "action" in args:
-        refusal = check_binding(claims, _action(args["action"]))
+        refusal = check_binding(claims, read_action(args["action"]))
         if refusal is not None:
             raise Refusal(refusal.code, refusal.message)
     for name, value in (("seen_jti", claims.jti), ("consumed_cns", claims.cns)):
@@ -288,7 +290,7 @@ def _token_verify(args: JSONObject, ctx: JSONObject) -> JSONObject:
 
 
 def _broker_plan(args: JSONObject, _: JSONObject) -> JSONObject:
-    action = _action(args["action"])
+    action = read_action(args["action"])
     url = rebuild_url(action)
     if isinstance(url, Refused):
         raise Refusal(url.code, url.message)
@@ -342,13 +344,6 @@ def _message_read(args: JSONObject, _: JSONObject) -> JSONObject:
 # --- shared -----------------------------------------------------------------------------------------------
 
 
-def _action(members: JSONObject) -> Action:
-    members = dict(members)
-    if "params_json" in members:
-        members["params"] = parse_json(members.pop("params_json"), name="params")
-    return Action.from_mapping(members)
-
-
 def _plain_http_hosts(args: JSONObject) -> frozenset[str]:
     return frozenset(host.lower() for host in args.get("plain_http_hosts", ()))
 
@@ -368,6 +363,7 @@ def _keys(table: dict[str, str]) -> dict[KeyId, PublicKey]:
     return found
 
 
+SESSIONS: Final = Sessions()
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "canonicalize": _refusing("canonical", _canonicalize),
     "intent_hash": _refusing("action", _intent_hash),
@@ -384,12 +380,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "broker_plan": _refusing("reconstruction_failed", _broker_plan),
     "callback_verify": _refusing("malformed", _callback_verify),
     "message_read": _refusing("message", _message_read),
+    **operations(SESSIONS),
 }
 
 
 def main() -> None:
     """Serve the operations of the core."""
-    serve(HELLO, OPERATIONS)
+    try:
+        serve(HELLO, OPERATIONS)
+    finally:
+        SESSIONS.close()
 
 
 if __name__ == "__main__":
