@@ -129,7 +129,7 @@ class Generation:
         }
         return [
             *(
-                f"{path.name}: is not what the generator writes"
+                f"{path.parent.name}/{path.name}: is not what the generator writes"
                 for path, text in wanted.items()
                 if differs(path, text)
             ),

@@ -107,7 +107,7 @@ def _unrelated(one: Answered, other: Answered, kind: str, member: str) -> str | 
 
 
 def _leaves_open(stated: Stated) -> bool:
-    """Whether several kinds of answer are right: then any right one of a twin shows that it was understood."""
+    """Whether several kinds of answer are right: then the twin shows that the input was understood at all."""
     return any("any" in step["expect"] for step in stated.steps)
 
 
