@@ -176,9 +176,9 @@ for slug, params, outcome in PAIRS:
 # Hazards come first (§4): rule null, whatever the policy says.
 OPEN: Final = policy(rule("{ host: api.example.com }"), default="allow")
 HAZARDS: Final = (
-    ("dot-segments", "/accounts/../admin", "PathAlias"), ("dot-end", "/accounts/..", "PathAlias"),
-    ("two-slashes", "/accounts//me", "PathAlias"), ("escaped-letter", "/%61dmin", "PathAlias"),
-    ("escaped-slash", "/a%2Fb", "PathAlias"), ("escaped-dots", "/accounts/%2E%2E/admin", "PathAlias"),
+    ("dot-segments", "/accounts/../admin", "DotSegments"), ("dot-end", "/accounts/..", "DotSegments"),
+    ("two-slashes", "/accounts//me", "PathAlias"), ("escaped-letter", "/%61dmin", "EscapedAlias"),
+    ("escaped-slash", "/a%2Fb", "EscapedAlias"), ("escaped-dots", "/accounts/%2E%2E/admin", "EscapedAlias"),
     ("query-ff", "/x?to=%ff", "InvalidUtf8"), ("query-fe", "/x?to=%fe", "InvalidUtf8"),
     ("fragment", "/x#top", "Fragment"),
 )  # fmt: skip
@@ -190,7 +190,7 @@ for name, path, flag in HAZARDS:
            basis="proposed", section="4")  # fmt: skip
 decide("hazard-story", "The story's rule for /accounts/** does not let /accounts/../admin pass.", STORY,
        action(HOST + "/accounts/../admin"), "deny", None, control="story-read", clauses="4-13",
-       flags=["PathAlias"], basis="proposed", section="4")  # fmt: skip
+       flags=["DotSegments"], basis="proposed", section="4")  # fmt: skip
 
 # The verdict depends on nothing else.
 SUITE.add("other-time", "At another time, the verdict is the same.", "decide",

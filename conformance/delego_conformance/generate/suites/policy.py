@@ -404,5 +404,5 @@ good("joiner", "A joiner inside an emoji reorders nothing.",
 REORDERING: Final = (("override", "\u202e"), ("isolate", "\u2066"), ("mark", "\u200f"), ("arabic", "\u061c"))
 for slug, character in REORDERING:
     bad(f"reordering-{slug}", f"U+{ord(character):04X} in a comment: a person would read another policy.",
-        policy(rule(more=f"# {character}wolla")), twin="reordering-escaped", flag="ReorderedText",
+        policy(rule(more=f"# {character}wolla")), twin="reordering-escaped", flag="HiddenText",
         clauses="5.1-11", basis="proposed")  # fmt: skip

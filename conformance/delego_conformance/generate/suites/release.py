@@ -146,8 +146,8 @@ for parked, asked in (("%fe", "%ff"), ("%ff", "%fe")):
               basis="proposed", flags=["InvalidUtf8"])  # fmt: skip
 HAZARDOUS: Final = (
     ("fragment", order(URL + "#x"), order(), "Fragment"),
-    ("repeated", order(URL + "?id=2&id=1"), order(URL + "?id=1&id=2"), "LostOrder"),
-    ("plain-http", order("http://api.example.com/orders"), order(), "SchemeSwap"),
+    ("repeated", order(URL + "?id=2&id=1"), order(URL + "?id=1&id=2"), "ParameterPollution"),
+    ("plain-http", order("http://api.example.com/orders"), order(), "SchemeConfusion"),
 )  # fmt: skip
 for name, asked_for, was_parked, flag in HAZARDOUS:
     SUITE.add(f"hazard-{name}", f"{asked_for['url']} has the fingerprint of {was_parked['url']}, and a hazard.",
@@ -159,11 +159,11 @@ resolve("scheme-same", "A tool, as it was parked.", approval(of=TOOL), TOOL, "al
         control="scheme-other")  # fmt: skip
 resolve("scheme-other", "mcp:// has the fingerprint of tool://, and is another action.", approval(of=TOOL),
         order("mcp://files/read", "{}", "CALL"), "deny", "approved", clauses="7-3 7-2", control="scheme-same",
-        basis="proposed", flags=["SchemeSwap"])  # fmt: skip
+        basis="proposed", flags=["SchemeConfusion"])  # fmt: skip
 LOCAL: Final = order("https://localhost:8443/x")
 resolve("scheme-loopback", "http to a loopback port has the fingerprint of https.", approval(of=LOCAL),
         order("http://localhost:8443/x"), "deny", "approved", clauses="7-3 7-2", control="approved",
-        basis="proposed", flags=["SchemeSwap"])  # fmt: skip
+        basis="proposed", flags=["SchemeConfusion"])  # fmt: skip
 
 # Another instruction, whatever the status.
 OTHER: Final = order(said="place a large order")
