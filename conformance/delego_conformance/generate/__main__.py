@@ -18,6 +18,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Sequence
 
+from delego_conformance.adapters.delego_spec import SESSIONS
 from delego_conformance.generate import suites as suites_package
 from delego_conformance.generate.build import Suite, document, encode
 from delego_conformance.generate.clauses import read_clauses
@@ -137,7 +138,7 @@ class Generation:
         ]
 
 
-def main(arguments: Sequence[str] | None = None, files: Files | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m delego_conformance.generate")
     parser.add_argument("--suite", action="append", default=[])
@@ -145,23 +146,34 @@ def main(arguments: Sequence[str] | None = None, files: Files | None = None) -> 
     parser.add_argument("--prune", action="store_true")
     options = parser.parse_args(arguments)
     suites, faults = find_suites()
-    unknown = sorted(set(options.suite) - {suite.name for suite in suites})
-    faults += [f"there is no suite {name!r}" for name in unknown]
-    return run(suites, faults, options, files or Files())
+    try:
+        return run(suites, Files(), faults, names=options.suite, check=options.check, prune=options.prune)
+    finally:
+        SESSIONS.close()
 
 
-def run(suites: list[Suite], faults: list[str], options: argparse.Namespace, files: Files) -> int:
-    """What ``main`` does with suites that are read."""
-    names = set(options.suite) or {suite.name for suite in suites}
+def run(
+    suites: Sequence[Suite],
+    files: Files,
+    faults: Sequence[str] = (),
+    *,
+    names: Sequence[str] = (),
+    check: bool = False,
+    prune: bool = False,
+) -> int:
+    """What ``main`` does with suites that are read; ``faults`` is what was wrong so far."""
+    known = {suite.name for suite in suites}
+    problems = [*faults, *(f"there is no suite {name!r}" for name in names if name not in known)]
+    wanted = known.intersection(names) if names else known
     generation = Generation(files, suites)
     generation.answer()
-    generation.check(names)
-    problems = [*faults, *generation.faults]
-    if options.check:
-        problems += generation.differences(names)
-        print(f"{len(names)} suites compared", file=sys.stderr)
+    generation.check(wanted)
+    problems += generation.faults
+    if check:
+        problems += generation.differences(wanted)
+        print(f"compared: {len(wanted)} suites")
     else:
-        written = generation.write(names, prune=options.prune)
+        written = generation.write(wanted, prune=prune)
         counts = {suite.name: len(suite.stated) for suite in suites}
         print(f"written: {', '.join(f'{name} ({counts[name]})' for name in written) or 'nothing'}")
     for problem in [*problems, *generation.gaps]:
