@@ -27,7 +27,7 @@ _WHITE_SPACE: Final = (
 _DISPUTED: Final = frozenset("\x1c\x1d\x1e\x1f\x85\ufeff")
 
 # RFC 3986, appendix B, taken literally: nothing is stripped, decoded or resolved. It matches any text.
-_URL: Final = re.compile(r"(?:([^:/?#]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_URL: Final = re.compile(r"(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 
 _MEMBERS: Final = frozenset({"instruction", "method", "url", "params"})
 

@@ -367,3 +367,10 @@ def test_there_is_no_private_copy_of_an_action_that_was_changed(changed: Any) ->
     action = Action("do it", "POST", "https://api.example.com/x", {"a": 1})
     action.params["a"] = changed
     assert action.private_copy() is None
+
+
+def test_a_colon_without_a_scheme_before_it_begins_no_authority() -> None:
+    # the fingerprint of "://host/x" was that of "https://host/x"; RFC 3986, appendix B, reads a path
+    shapeless = action("://api.example.com/orders")
+    assert (shapeless.scheme, shapeless.host, shapeless.path) == ("", "", "://api.example.com/orders")
+    assert shapeless.fingerprint != action().fingerprint
