@@ -66,13 +66,24 @@ class _House:
     """Where a session lives; what all its processes know."""
 
     def __init__(self, policy_text: str, config: JSONObject) -> None:
-        self.policy = load_policy(policy_text)
-        self.config = load_config(_toml(config))
+        self.govern({"policy_text": policy_text, "config": config})
         self.signer = SeedSigner(secrets.token_bytes(32))
         self.folder = Path(tempfile.mkdtemp(prefix="delego-session-"))
         self.ledger = self.folder / "ledger.db"
         self.effects = self.folder / "effects"
         self.effects.touch()
+
+    def govern(self, args: JSONObject) -> None:
+        """Put another policy or configuration in force; the authorizers of before keep theirs."""
+        try:
+            if "policy_text" in args:
+                self.policy = load_policy(args["policy_text"])
+            if "config" in args:
+                self.config = load_config(_toml(args["config"]))
+        except PolicyError as error:
+            raise Refusal("policy", str(error)) from None
+        except ConfigError as error:
+            raise Refusal("config", str(error)) from None
 
     def count(self) -> int:
         """How often a broker was asked."""
@@ -250,12 +261,7 @@ class Sessions:
     def open(self, args: JSONObject, ctx: JSONObject) -> JSONObject:
         self.close()
         now = parse_ts(ctx["now"])
-        try:
-            self._house = _House(args["policy_text"], args.get("config", {}))
-        except PolicyError as error:
-            raise Refusal("policy", str(error)) from None
-        except ConfigError as error:
-            raise Refusal("config", str(error)) from None
+        self._house = _House(args["policy_text"], args.get("config", {}))
         self._child = _Child(self._house, now)
         self._child.ask("session.open", {}, now)
         return {}
@@ -290,9 +296,10 @@ class Sessions:
             raise RuntimeError(f"{len(failed)} of {racers} processes of the race failed")
         return {"effects": house.count() - before}
 
-    def restart(self, _: JSONObject, ctx: JSONObject) -> JSONObject:
+    def restart(self, args: JSONObject, ctx: JSONObject) -> JSONObject:
         house, child = self._current()
         now = parse_ts(ctx["now"])
+        house.govern(args)
         child.kill()
         self._child = _Child(house, now)
         self._child.ask("session.restart", {}, now)
