@@ -33,3 +33,10 @@ class UpstreamError(DelegoConformanceError):
 
     def __init__(self, source: str, problem: str) -> None:
         super().__init__(f"{source}: {problem}")
+
+
+class ReportError(DelegoConformanceError):
+    """A report cannot be read, or there is no such format."""
+
+    def __init__(self, source: str, problem: str) -> None:
+        super().__init__(f"{source}: {problem}")

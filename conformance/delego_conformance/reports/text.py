@@ -1,0 +1,219 @@
+"""The report for a terminal: what was judged, who is conformant, where it fails and why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from delego_conformance.reports.figures import (
+    LEVELS,
+    Cell,
+    cell,
+    decides,
+    demands,
+    failures,
+    heading,
+    sections,
+    verdict_line,
+)
+from delego_conformance.reports.words import (
+    VERDICTS,
+    cut,
+    expected_text,
+    plural,
+    printable,
+    reply_text,
+    request_text,
+)
+from delego_conformance.results import Exchange, Result, Run
+from delego_conformance.vectors import Level
+
+DEFAULT_WIDTH: Final = 80
+_NARROWEST: Final = 40
+_LABEL: Final = 10  # columns of "request", "expected", …
+_LONGEST: Final = 1200  # characters of one request or reply; the JSON report has all of them
+_STDERR: Final = 400
+
+_STYLES: Final = {"good": "32", "bad": "31", "warn": "33", "strong": "1", "faint": "2"}
+
+
+def render(run: Run, *, width: int | None = None, color: bool = False) -> str:
+    """The report, no line wider than ``width`` columns; ``color`` adds terminal styles and nothing else."""
+    page = _Page(max(width or DEFAULT_WIDTH, _NARROWEST), color)
+    _head(page, run)
+    _roles(page, run)
+    _matrix(page, run)
+    failed = failures(run)
+    if failed:
+        page.title(plural(len(failed), "failure"))
+        for result in failed:
+            _failure(page, run, result)
+        _flags(page, run, failed)
+    _fixed(page, run)
+    page.blank()
+    line = f"verdict: {verdict_line(run)}"
+    page.add(page.style(line, "good" if run.conformant else "bad"))
+    return "\n".join(page.lines) + "\n"
+
+
+class _Page:
+    """Lines of a fixed width."""
+
+    def __init__(self, width: int, color: bool) -> None:
+        self.width = width
+        self.color = color
+        self.lines: list[str] = []
+
+    def style(self, text: str, name: str) -> str:
+        return f"\x1b[{_STYLES[name]}m{text}\x1b[0m" if self.color else text
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    def blank(self) -> None:
+        self.lines.append("")
+
+    def title(self, text: str) -> None:
+        self.blank()
+        self.add(self.style(text, "strong"))
+
+    def labelled(self, label: str, text: str, *, indent: int = 2, columns: int = _LABEL) -> None:
+        """A label, and beside it the text, wrapped."""
+        room = max(self.width - indent - columns, 20)
+        for number, line in enumerate(wrap(text, room)):
+            name = label if number == 0 else ""
+            self.add(f"{' ' * indent}{self.style(f'{name:<{columns}}', 'faint')}{line}".rstrip())
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` characters, broken at blanks where there are any, and not too many."""
+    return textwrap.wrap(cut(text, _LONGEST), width, break_on_hyphens=False) or [""]
+
+
+def _head(page: _Page, run: Run) -> None:
+    one = run.implementation
+    page.add(page.style(f"delego-conformance {printable(run.kit_version)}", "strong"))
+    page.blank()
+    judged = f"{printable(one.name)} {printable(one.version)}"
+    facts = [
+        ("judged", f"{judged}, {printable(one.language)}" if one.language else judged),
+        ("", printable(one.url)),
+        ("command", printable(" ".join(one.command))),
+        ("claims", printable(f"wire {', '.join(one.spec)}; {', '.join(one.roles) or 'no role'}")),
+        ("features", printable(", ".join(one.features) or "none")),
+        ("asked for", f"{demands(run)} (profile {run.profile}{', strict' if run.strict else ''})"),
+        ("run", f"{printable(run.started)}, {run.seconds:.1f} s, seed {run.seed}, {_restarts(run)}"),
+        ("verdicts", ", ".join(_counts(run))),
+    ]
+    for label, text in facts:
+        if text:
+            page.labelled(label, text, indent=0, columns=11)
+
+
+def _restarts(run: Run) -> str:
+    return plural(run.restarts, "restart") if run.restarts else "no restart"
+
+
+def _counts(run: Run) -> Iterator[str]:
+    for verdict in VERDICTS:
+        if number := run.count(verdict):
+            yield f"{number:,} {verdict}"
+
+
+def _roles(page: _Page, run: Run) -> None:
+    page.title("roles")
+    if not run.roles:
+        page.add("  none is claimed")
+    widest = max((len(f"{role.passed}/{role.counted}") for role in run.roles), default=0)
+    for role in run.roles:
+        verdict, style = ("conformant", "good") if role.conformant else ("not conformant", "bad")
+        figures = f"{role.passed}/{role.counted}"
+        page.add(f"  {role.role:<12}{page.style(f'{verdict:<16}', style)}{figures:>{widest}}")
+
+
+def _matrix(page: _Page, run: Run) -> None:
+    page.title(f"{'sections':<{_title_room(page)}}" + "".join(f"{level:>11}" for level in LEVELS))
+    for section in sections(run):
+        here = run.of(section=section)
+        number, name = map(printable, heading(section))
+        title = f"  {number:<6}{name}"
+        _figures(page, title, [_cell(run, here, level) for level in LEVELS])
+    _figures(page, "  all", [_cell(run, run.results, level) for level in LEVELS])
+
+
+def _cell(run: Run, results: Iterable[Result], level: Level) -> Cell:
+    return cell(run, [result for result in results if result.vector.level == level])
+
+
+def _title_room(page: _Page) -> int:
+    return min(page.width, 100) - 11 * len(LEVELS)
+
+
+def _figures(page: _Page, title: str, cells: Iterable[Cell]) -> None:
+    room = _title_room(page)
+    if len(title) > room - 1:
+        title = title[: room - 2] + "…"
+    drawn = []
+    for one in cells:
+        text = f"{f'{one.passed}/{one.counted}' if one.counted else '–':>11}"
+        drawn.append(text if one.whole else page.style(text, one.tone))
+    page.add(f"{title:<{room}}{''.join(drawn)}")
+
+
+def _failure(page: _Page, run: Run, result: Result) -> None:
+    vector = result.vector
+    page.blank()
+    verdict = page.style(f"{result.verdict:<12}", "warn" if result.verdict == "known" else "bad")
+    aside = "" if decides(run, result) else " (does not decide)"
+    page.add(f"{verdict}{page.style(cut(printable(vector.id), 60), 'strong')}  {vector.level}{aside}")
+    for line in wrap(printable(vector.comment), page.width - 2):
+        page.add(f"  {line}")
+    about = " ".join(printable(clause) for clause in vector.clauses) or f"§{printable(vector.section)}"
+    page.labelled("clause", f"{about}, basis {vector.basis}, {printable(vector.name)}")
+    if vector.flags:
+        page.labelled("flags", ", ".join(map(printable, vector.flags)))
+    _exchanges(page, result.exchanges)
+    page.labelled("because", printable(result.detail))
+    if result.known_reason:
+        page.labelled("known", printable(result.known_reason))
+    if result.stderr.strip():
+        page.labelled("stderr", _tail(printable(result.stderr.strip())))
+
+
+def _exchanges(page: _Page, exchanges: tuple[Exchange, ...]) -> None:
+    """The last one in full: the runner stops at the step that failed."""
+    for number, earlier in enumerate(exchanges[:-1], 1):
+        said = cut(reply_text(earlier), 120)
+        page.labelled(f"step {number}", f"{printable(str(earlier.request.get('op', '?')))}: {said}")
+    for last in exchanges[-1:]:
+        page.labelled("request", request_text(last))
+        page.labelled("reply", reply_text(last))
+        page.labelled("expected", expected_text(last.expect))
+
+
+def _tail(text: str) -> str:
+    return text if len(text) <= _STDERR else f"({len(text) - _STDERR:,} characters before) …{text[-_STDERR:]}"
+
+
+def _flags(page: _Page, run: Run, failed: list[Result]) -> None:
+    used = sorted({flag for result in failed for flag in result.vector.flags if flag in run.notes})
+    if not used:
+        return
+    page.title("what the flags stand for")
+    for flag in used:
+        note = run.notes[flag]
+        told = " ".join(str(note[part]) for part in ("description", "effect") if note.get(part))
+        page.add(
+            f"  {page.style(cut(printable(flag), 60), 'strong')} ({cut(printable(str(note.get('bugType', ''))), 30)})"
+        )
+        for line in wrap(printable(told), page.width - 4):
+            page.add(f"    {line}")
+
+
+def _fixed(page: _Page, run: Run) -> None:
+    fixed = [printable(result.vector.id) for result in run.results if result.verdict == "fixed"]
+    if fixed:
+        page.title("listed as known failures, and pass now: take them off the list")
+        for line in wrap(", ".join(fixed), page.width - 2):
+            page.add(f"  {line}")
