@@ -10,7 +10,7 @@ from delego_conformance.independent import jws_problem, receipts_problem
 from delego_conformance.strict_json import is_same
 from delego_conformance.vectors import JSONObject, Relation
 
-__all__ = ["is_same", "mismatch", "relation_mismatch", "shown", "substitute"]
+__all__ = ["choice", "is_same", "mismatch", "relation_mismatch", "shown", "substitute"]
 
 LONGEST: Final = 160  # characters of one value in a line
 _AROUND: Final = 40  # characters before the place where two long texts part
@@ -27,6 +27,11 @@ def mismatch(expect: JSONObject, reply: JSONObject) -> str | None:
     if "refused" in expect:
         return _refusal_mismatch(expect, reply)
     return _result_mismatch(expect, reply)
+
+
+def choice(expect: JSONObject, reply: JSONObject) -> int:
+    """Which of the answers allowed this one is, counted from 0; 0 where there is but one."""
+    return next((at for at, one in enumerate(expect.get("any", ())) if mismatch(one, reply) is None), 0)
 
 
 def relation_mismatch(relation: Relation, reply: JSONObject, other: JSONObject) -> str | None:

@@ -1,0 +1,94 @@
+"""Lines of the wire as values: requests written, replies read. Pure; a reply may hold anything at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, get_args
+
+from delego_conformance.errors import StartError
+from delego_conformance.results import Implementation
+from delego_conformance.strict_json import strict_json
+from delego_conformance.vectors import JSONObject, Role
+
+PROTOCOL: Final = 1
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+MAX_LINE: Final = 16 * 1024 * 1024  # bytes, without the line feed
+_TEXTS: Final = {"refused": ("code", "message"), "unsupported": ("feature",), "error": ("message",)}
+
+
+def encode_request(request: JSONObject) -> bytes:
+    """One line. ASCII, so that lone surrogates travel as escapes."""
+    return json.dumps(request, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def read_reply(line: bytes, request_id: str) -> tuple[JSONObject | None, str | None]:
+    """The reply on a line (without its line feed), or what is wrong with it, in a few words."""
+    try:
+        reply = strict_json(line)
+    except ValueError as error:
+        return None, f"the reply {error}: {_start(line)}"
+    problem = _problem(reply, request_id)
+    return (reply, None) if problem is None else (None, f"the reply {problem}: {_start(line)}")
+
+
+def read_hello(reply: JSONObject, command: Sequence[str]) -> Implementation:
+    """What an implementation says of itself. Raises StartError."""
+    name = command[0]
+    if "ok" not in reply:
+        raise StartError(name, f"answers hello with {json.dumps(reply)[:200]}")
+    hello = reply["ok"]
+    if type(hello.get("protocol")) is not int or hello["protocol"] != PROTOCOL:
+        raise StartError(name, f"speaks protocol {hello.get('protocol')!r:.40}; this kit speaks {PROTOCOL}")
+    about = hello.get("implementation")
+    if not isinstance(about, dict) or not isinstance(about.get("name"), str) or not about["name"]:
+        raise StartError(name, "its hello has no implementation.name")
+    texts = {member: about.get(member, "") for member in ("version", "language", "url")}
+    for member, text in texts.items():
+        if not isinstance(text, str):
+            raise StartError(name, f"its hello has an implementation.{member} that is no text")
+    roles = _words(hello, "roles", name)
+    for role in roles:
+        if role not in ROLES:
+            raise StartError(name, f"its hello claims the role {role!r:.40}; there are {', '.join(ROLES)}")
+    return Implementation(
+        name=about["name"],
+        **texts,
+        spec=_words(hello, "spec", name),
+        roles=tuple(role for role in ROLES if role in roles),
+        features=_words(hello, "features", name),
+        command=tuple(command),
+    )
+
+
+def _words(hello: JSONObject, member: str, name: str) -> tuple[str, ...]:
+    words = hello.get(member)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise StartError(name, f"its hello has no {member}, a list of texts")
+    return tuple(words)
+
+
+def _problem(reply: Any, request_id: str) -> str | None:
+    if not isinstance(reply, dict):
+        return "is no object"
+    if "id" not in reply:
+        return "has no id"
+    if type(reply["id"]) is not str or reply["id"] != request_id:
+        return f"has the id {json.dumps(reply['id'])[:80]}, not {request_id!r}"
+    kinds = [name for name in reply if name != "id"]
+    if len(kinds) != 1 or kinds[0] not in ("ok", *_TEXTS):
+        named = ", ".join(json.dumps(name)[:40] for name in kinds[:6]) or "none"
+        return f"has to have one of ok, refused, unsupported and error beside id, and has {named}"
+    kind, value = kinds[0], reply[kinds[0]]
+    if not isinstance(value, dict):
+        return f"has {kind}, which is no object"
+    for name in _TEXTS.get(kind, ()):
+        if not isinstance(value.get(name), str):
+            return f"has {kind} without {name}, a text"
+    return None
+
+
+def _start(line: bytes) -> str:
+    text = line[:81].decode("ascii", "backslashreplace")
+    quoted = json.dumps(text[:80])
+    return f"{quoted}…" if len(line) > 80 else quoted
