@@ -562,10 +562,15 @@ def release(home: Path, approval_id: str, action: Any, barrier: Any) -> None:
     firewall.resolve(approval_id, action)
 
 
-def session_restart(reference: Reference, _args: JSONObject) -> JSONObject:
+def session_restart(reference: Reference, args: JSONObject) -> JSONObject:
     """The package keeps everything in files, so nothing is left of a firewall that is dropped."""
+    if args.get("config"):
+        raise Unsupported("session.config")
     session = current(reference)
-    session.firewall = firewall_over(session.paths.home)
+    if "policy_text" in args:
+        session.paths.policy.write_bytes(args["policy_text"].encode("utf-8"))
+    with deliberate(reference.delego.PolicyError, "policy"):
+        session.firewall = firewall_over(session.paths.home)
     return {}
 
 

@@ -295,7 +295,7 @@ decide("currency-not-asked", "Without a currency in the constraint, any will do.
        section="5")  # fmt: skip
 
 # Lists of values: type and value at every depth.
-LISTS: Final = (
+LISTS: Final[tuple[tuple[str, list[Any], str, dict[str, str]], ...]] = (
     ("text", ["internal"], '"internal"', {"case": '"Internal"', "part": '"intern"', "longer": '"internal "',
      "list": '["internal"]'}),
     ("one", [1], "1", {"true": "true", "text": '"1"', "two": "2", "list": "[1]"}),
