@@ -360,5 +360,25 @@ for _slug, _comment, _message, _valid, _control in (
 ):  # fmt: skip
     SUITE.add(
         _slug, _comment, "ed25519_verify", {**_SIGNED, "message_hex": _message}, ok(valid=_valid),
-        clauses="8-3", errata=4, control=_control,
+        clauses="8-3", errata=4, basis="proposed", control=_control,
     )  # fmt: skip
+SUITE.add(
+    "signed-receipt", "The receipt of these: its hash, and the signature over the digits of the hash.",
+    "receipt_build",
+    {
+        "payload": {
+            "seq": 3, "ts": "2026-01-01T12:00:02.000000+00:00", "phase": "decision", "outcome": "needs_approval", "rule": "place-order",
+            "reasons": ["amount: 2400 within max 5000", "allow_list: destination='internal' permitted", "policy sha256:f9e1b87616a4fd2b655a7d7d8f8f262bf629031c7f636003f5ff5d6bc31ed0d7"],
+            "intent_hash": "76f8eef1b97e1213a59eec28cedf15bb999fdb00a3fd17f8343bc4676fdbb4f3",
+            "action_fingerprint": "4327df2637072bf058622d1f8baea6e431726f7332a50cd12ec970d6e43c2fd2",
+            "action_summary": (
+                "POST api.example.com/orders "
+                '{"amount":2400,"currency":"USD","destination":"internal"}'
+            ),
+            "approval_id": "apr_098812a3c6ffc7d236a2c11e",
+            "prev_hash": "a7a5ae538dc94d3dce2ca73c197c557d8df771e3094ad9f1d8b5a85857525e8e",
+        },
+        "seed_hex": "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+    },
+    ok(entry_hash=_HASH, signature=_SIGNED["signature_hex"]), clauses="8-3 3-1", errata=4,
+)  # fmt: skip
