@@ -295,6 +295,10 @@ def chain_verify(reference: Reference, args: JSONObject) -> JSONObject:
     expected = None
     if head is not None:
         seq, _, entry_hash = head.partition(":")
+        if (
+            re.fullmatch(r"\s*[+-]?[0-9]+\s*", seq) is None
+        ):  # the command refuses it; the library takes numbers
+            raise Refused("head", f"no place: {seq[:20]!r}")
         expected = (int(seq), entry_hash)
     valid, problems = reference.audit.AuditLog(paths.audit_log, paths.private_key, paths.public_key).verify(
         expected
