@@ -73,7 +73,7 @@ class Action:
         put(self, "query", canonical_query(raw_query))
         put(self, "intent_hash", intent_hash(self.instruction))
         try:
-            put(self, "params", normalise(self.params, name="params"))
+            put(self, "params", normalise(self.params, name="params", depth=1))  # inside the preimage
             put(self, "fingerprint", _hash(self.preimage()))
             put(self, "_params", encode_normalised(self.params))
         except CanonicalError as error:

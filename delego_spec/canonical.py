@@ -31,14 +31,15 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
-def normalise(value: object, *, name: str = "$") -> JSON:
+def normalise(value: object, *, name: str = "$", depth: int = 0) -> JSON:
     """Return ``value`` as a fresh, plain JSON value in its one canonical form (§3).
 
     A whole-numbered float becomes the integer it is, tuples become lists; the input is left alone.
-    ``name`` is what error paths begin with. Raises CanonicalError.
+    ``name`` is what error paths begin with; ``depth`` counts the arrays and objects that will be around the
+    value where it is hashed. Raises CanonicalError.
     """
     try:
-        return _normalise(value, 0)  # type: ignore[no-any-return]  # JSON by the checks it makes
+        return _normalise(value, depth)  # type: ignore[no-any-return]  # JSON by the checks it makes
     except _Refused as refused:
         raise refused.at(name) from None
 

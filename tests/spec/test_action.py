@@ -374,3 +374,13 @@ def test_a_colon_without_a_scheme_before_it_begins_no_authority() -> None:
     shapeless = action("://api.example.com/orders")
     assert (shapeless.scheme, shapeless.host, shapeless.path) == ("", "", "://api.example.com/orders")
     assert shapeless.fingerprint != action().fingerprint
+
+
+def test_params_are_as_deep_as_their_place_in_the_preimage_leaves_them() -> None:
+    # 64 levels of params made a preimage of 65, which was hashed although no value of that depth may be (§3)
+    deepest: Any = 1
+    for _ in range(63):
+        deepest = {"a": deepest}
+    canonical(Action("do it", "POST", URL, deepest).preimage())
+    with pytest.raises(ActionError, match="nested deeper"):
+        Action("do it", "POST", URL, {"a": deepest})
