@@ -138,7 +138,12 @@ DECISIONS: Final[tuple[Mutant, ...]] = (
     _limits("future receipts pass", "        if moment > now:\n", "        if False:\n"),
     _limits("an hour is a minute", '"hour": 3600 * SECOND', '"hour": 60 * SECOND'),
     _limits("a day is an hour", '"day": 86_400 * SECOND', '"day": 3600 * SECOND'),
-    _limits("per minute by default", 'per: Period = "hour"', 'per: Period = "minute"'),
+    _load(
+        "per minute by default",
+        'entry["rate_limit"].get("per", "hour")',
+        'entry["rate_limit"].get("per", "minute")',
+        "rates",
+    ),
     _yes(
         "another action",
         "if action.fingerprint != approval.action_fingerprint or approval.scheme not in (None, action.scheme):",

@@ -150,7 +150,8 @@ SPELLED: Final = (
     ("override", '"a\\u202eb"', "'a\\u202eb'"), ("empty", '""', "''"), ("none", "null", "None"),
     ("true", "true", "True"), ("false", "false", "False"), ("number", "1", "1"), ("float", "2.5", "2.5"),
     ("whole", "1.0", "1"), ("list", '[1, "a", null, [true]]', "[1, 'a', None, [True]]"), ("empty-list", "[]", "[]"),
-    ("object", '{"b": 1, "a": {"d": [], "c": "x"}}', "{'a': {'c': 'x', 'd': []}, 'b': 1}"),
+    ("object", '{"b": 1, "a": {"e": 2, "d": [], "f": "x"}, "c": 3}',
+     "{'a': {'d': [], 'e': 2, 'f': 'x'}, 'b': 1, 'c': 3}"),
     ("empty-object", "{}", "{}"),
 )  # fmt: skip
 for slug, value, shown in SPELLED:
