@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from delego_conformance.vectors import JSONObject
 
-NAMES: Final = ("request", "reply", "hello", "operations", "vectors", "notes", "known-failures", "report")
+NAMES: Final = ("request", "reply", "hello", "operations", "vectors", "notes", "report")
 
 
 def load_schema(name: str) -> JSONObject:
