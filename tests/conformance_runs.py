@@ -104,7 +104,9 @@ def every_verdict() -> Run:
     )
     results.append(result(vector("SE-0001", steps=steps, section="7.2"), "error", stderr="it broke\n"))
     relation = Relation("differs_from", "EV-0001", "action_fingerprint")
-    results.append(result(vector("RE-0001", relation=relation, control="EV-0001", section="10.1"), "fail"))
+    results.append(
+        result(vector("RE-0001", relation=relation, control="EV-0001", section="10.1", flags=()), "fail")
+    )
     return run(*results, restarts=2)
 
 

@@ -103,7 +103,7 @@ def verdict_line(run: Run) -> str:
         return "not conformant: no role is claimed"
     if run.conformant:
         return f"conformant as {_and(role.role for role in run.roles)}"
-    bad = [f"{role.role} ({role.passed} of {role.counted})" for role in run.roles if not role.conformant]
+    bad = [f"{role.role} ({role.passed:,} of {role.counted:,})" for role in run.roles if not role.conformant]
     good = [role.role for role in run.roles if role.conformant]
     return f"not conformant as {_and(bad)}" + (f"; conformant as {_and(good)}" if good else "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -43,10 +44,10 @@ def render(run: Run) -> str:
         _header(run),
         _roles(run),
         _matrix(run),
-        _flags(run),
         '<h2 id="results">Results</h2>',
         _filter(run),
         *_groups(run),
+        _flags(run),
         _footer(run),
     ]
     return page(title, "\n".join(part for part in parts if part), asset("report.js"))
@@ -136,9 +137,9 @@ def _cell(run: Run, results: list[Result], target: str | None) -> str:
     figures = cell(run, results)
     if not figures.counted:
         return '<td class="number quiet">–</td>'
-    good, mark = ("good", "✓") if figures.whole else ("bad", "✗")
-    shown = f"{figures.passed:,}/{figures.counted:,} {mark}"
-    return f'<td class="number {good}">' + (f'<a href="#{target}">{shown}</a>' if target else shown) + "</td>"
+    shown = f"{figures.passed:,}/{figures.counted:,} {'✓' if figures.whole else '✗'}"
+    linked = f'<a href="#{target}">{shown}</a>' if target else shown
+    return f'<td class="number {figures.tone}">{linked}</td>'
 
 
 def _group_id(section: str, level: Level) -> str:
@@ -187,8 +188,9 @@ def _result(run: Run, result: Result) -> str:
         f'data-roles="{text(" ".join(vector.roles))}" data-level="{vector.level}"'
     )
     line = (
-        f'<span class="tag {tone(result.verdict)}">{result.verdict}</span><span class="id">{text(vector.id)}'
-        f"</span>{text(vector.comment)}"
+        f'<span class="tag {tone(result.verdict)}">{result.verdict}</span>'
+        f'<span class="id">{text(vector.id)}</span>{text(vector.comment)} '
+        f'<span class="quiet">{text(vector.name)}</span>'
     )
     if passed(result) and not result.detail:
         return f"<div {data}>{line}</div>"
@@ -201,7 +203,6 @@ def _body(run: Run, result: Result) -> str:
     vector = result.vector
     decisive = "" if decides(run, result) else ", does not decide"
     facts = {
-        "Name": text(vector.name),
         "Clauses": text(", ".join(vector.clauses)),
         "Level, basis": f"{vector.level}, {vector.basis}{decisive}",
         "Flags": ", ".join(
@@ -242,9 +243,11 @@ def _exchange(exchange: Exchange, number: str) -> str:
     if exchange.reply is not None:
         reply = {name: value for name, value in exchange.reply.items() if name != "id"}
         parts.append(_json(reply, "reply"))
-    parts.append(
-        f"<h4>EXPECTED{number}</h4>{_block(text(expected_text(exchange.expect), _LONGEST), 'expected')}"
-    )
+    parts.append(f"<h4>EXPECTED{number}</h4>")
+    if exchange.expect.keys() == {"ok"}:  # as the reply is drawn, so that both can be compared by eye
+        parts.append(_json(exchange.expect, "expected"))
+    else:
+        parts.append(_block(text(expected_text(exchange.expect), _LONGEST), "expected"))
     return "".join(parts)
 
 
@@ -266,13 +269,12 @@ def _block(markup: str, label: str) -> str:
 
 
 def _flags(run: Run) -> str:
-    used = sorted({flag for result in failures(run) for flag in result.vector.flags if flag in run.notes})
-    if not used:
+    hits = Counter(flag for result in failures(run) for flag in result.vector.flags if flag in run.notes)
+    if not hits:
         return ""
     entries = []
-    for flag in used:
+    for flag, hit in hits.most_common():
         note = run.notes[flag]
-        hit = sum(flag in result.vector.flags for result in failures(run))
         kind = f'<span class="tag">{text(note.get("bugType", ""))}</span>'
         entries.append(
             f'<dt id="flag-{anchor(flag)}">{text(flag)} {kind} '

@@ -88,7 +88,8 @@ def _vector_rows(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]]]]
                 found.setdefault(result.vector.id, result)
     return [
         (
-            f"<strong>{text(one)}</strong> {text(found[one].vector.level)} {text(found[one].vector.comment)}",
+            f"<strong>{text(one)}</strong> {text(found[one].vector.level)} {text(found[one].vector.comment)} "
+            f'<span class="quiet">{text(found[one].vector.name)}</span>',
             [_verdict(table.get(one)) for table in tables],
         )
         for one in sorted(found)

@@ -30,7 +30,7 @@ from delego_conformance.results import Exchange, Result, Run
 from delego_conformance.vectors import Level
 
 DEFAULT_WIDTH: Final = 80
-_NARROWEST: Final = 40
+_NARROWEST: Final = 60
 _LABEL: Final = 10  # columns of "request", "expected", …
 _LONGEST: Final = 1200  # characters of one request or reply; the JSON report has all of them
 _STDERR: Final = 400
@@ -39,7 +39,10 @@ _STYLES: Final = {"good": "32", "bad": "31", "warn": "33", "strong": "1", "faint
 
 
 def render(run: Run, *, width: int | None = None, color: bool = False) -> str:
-    """The report, no line wider than ``width`` columns; ``color`` adds terminal styles and nothing else."""
+    """The report, no line but the verdict's wider than ``width`` columns (60 at least).
+
+    ``color`` adds terminal styles and nothing else.
+    """
     page = _Page(max(width or DEFAULT_WIDTH, _NARROWEST), color)
     _head(page, run)
     _roles(page, run)
@@ -89,6 +92,11 @@ class _Page:
 def wrap(text: str, width: int) -> list[str]:
     """Lines of at most ``width`` characters, broken at blanks where there are any, and not too many."""
     return textwrap.wrap(cut(text, _LONGEST), width, break_on_hyphens=False) or [""]
+
+
+def _short(text: str, limit: int = 28) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
 def _head(page: _Page, run: Run) -> None:
@@ -166,7 +174,7 @@ def _failure(page: _Page, run: Run, result: Result) -> None:
     page.blank()
     verdict = page.style(f"{result.verdict:<12}", "warn" if result.verdict == "known" else "bad")
     aside = "" if decides(run, result) else " (does not decide)"
-    page.add(f"{verdict}{page.style(cut(printable(vector.id), 60), 'strong')}  {vector.level}{aside}")
+    page.add(f"{verdict}{page.style(_short(vector.id), 'strong')}  {vector.level}{aside}")
     for line in wrap(printable(vector.comment), page.width - 2):
         page.add(f"  {line}")
     about = " ".join(printable(clause) for clause in vector.clauses) or f"§{printable(vector.section)}"
@@ -204,9 +212,8 @@ def _flags(page: _Page, run: Run, failed: list[Result]) -> None:
     for flag in used:
         note = run.notes[flag]
         told = " ".join(str(note[part]) for part in ("description", "effect") if note.get(part))
-        page.add(
-            f"  {page.style(cut(printable(flag), 60), 'strong')} ({cut(printable(str(note.get('bugType', ''))), 30)})"
-        )
+        kind = _short(str(note.get("bugType", "")), 20)
+        page.add(f"  {page.style(_short(flag), 'strong')} ({kind})")
         for line in wrap(printable(told), page.width - 4):
             page.add(f"    {line}")
 
@@ -214,6 +221,6 @@ def _flags(page: _Page, run: Run, failed: list[Result]) -> None:
 def _fixed(page: _Page, run: Run) -> None:
     fixed = [printable(result.vector.id) for result in run.results if result.verdict == "fixed"]
     if fixed:
-        page.title("listed as known failures, and pass now: take them off the list")
+        page.title("known failures that pass now: take them off the list")
         for line in wrap(", ".join(fixed), page.width - 2):
             page.add(f"  {line}")
