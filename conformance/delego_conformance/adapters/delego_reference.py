@@ -60,7 +60,10 @@ SPKI_ED25519 = bytes.fromhex("302a300506032b6570032100")  # and before a public 
 TOKEN_CODES = (  # what a TokenError says, and the code of §9.1 for it
     ("expected three", "malformed"),
     ("Invalid base64", "malformed"),
+    ("Incorrect padding", "malformed"),
     ("token header", "header"),
+    ("unparseable token claims", "claims"),
+    ("claims must be", "claims"),
     ("alg must be", "alg"),
     ("no configured key", "kid"),
     ("bad token signature", "signature"),
@@ -289,9 +292,17 @@ def chain_verify(reference: Reference, args: JSONObject) -> JSONObject:
     if data:  # a ledger of nothing is one that is not there
         paths.audit_log.write_bytes(data)
     # Its command shows how the package takes an anchor: the chain has to end there.
-    head = args.get("expected_head", args.get("anchor"))
-    if reference.command:
-        return verify_by_command(home, head)
+    heads = [args[name] for name in ("expected_head", "anchor") if name in args] or [None]
+    verify = verify_by_command if reference.command else verify_by_library
+    answers = [verify(reference, paths, head) for head in heads]
+    problems = answers[0]["problems"] + [
+        one for answer in answers[1:] for one in answer["problems"] if one not in answers[0]["problems"]
+    ]
+    return {**answers[-1], "valid": all(answer["valid"] for answer in answers), "problems": problems}
+
+
+def verify_by_library(reference: Reference, paths: Any, head: str | None) -> JSONObject:
+    """What ``AuditLog.verify`` returns; of completeness it says nothing."""
     expected = None
     if head is not None:
         seq, _, entry_hash = head.partition(":")
@@ -300,18 +311,14 @@ def chain_verify(reference: Reference, args: JSONObject) -> JSONObject:
         ):  # the command refuses it; the library takes numbers
             raise Refused("head", f"no place: {seq[:20]!r}")
         expected = (int(seq), entry_hash)
-    valid, problems = reference.audit.AuditLog(paths.audit_log, paths.private_key, paths.public_key).verify(
-        expected
-    )
-    return {
-        "valid": valid,
-        "problems": [problem(text) for text in problems],
-    }  # of completeness it says nothing
+    ledger = reference.audit.AuditLog(paths.audit_log, paths.private_key, paths.public_key)
+    valid, problems = ledger.verify(expected)
+    return {"valid": valid, "problems": [problem(text) for text in problems]}
 
 
-def verify_by_command(home: Path, head: str | None) -> JSONObject:
+def verify_by_command(_reference: Reference, paths: Any, head: str | None) -> JSONObject:
     """What ``delego verify`` prints."""
-    arguments = ["--home", str(home), "verify"]
+    arguments = ["--home", str(paths.home), "verify"]
     if head is not None:
         arguments += ["--expected-head", head]
     printed = io.StringIO()
@@ -351,10 +358,10 @@ def token_mint(reference: Reference, args: JSONObject) -> JSONObject:
     claims = args["claims"]
     if set(claims) - set(CLAIMS):
         raise Unsupported("other claims than those of §9")
-    if not {"iss", "aud", "fpr", "iht"} <= set(claims) or not all(
-        type(claims.get(at)) is int for at in ("iat", "exp")
-    ):
-        raise Unsupported("tokens without these claims")
+    if not all(claims.get(name) for name in ("iss", "aud", "fpr", "iht", "jti", "cns")):
+        raise Unsupported("tokens without these claims: some are required arguments, others are made up")
+    if not all(type(claims.get(name)) is int for name in ("iat", "exp")):
+        raise Unsupported("times that are not integers")
     kid = args["kid"]
     issuer_type = type("Issuer", (reference.delego.TokenIssuer,), {"kid": property(lambda _: kid)})
     load = importlib.import_module("cryptography.hazmat.primitives.serialization").load_pem_private_key
@@ -370,8 +377,8 @@ def token_mint(reference: Reference, args: JSONObject) -> JSONObject:
             policy_version=pol.get("version"),
             rule=pol.get("rule"),
             _iat=claims["iat"],
-            _jti=claims.get("jti"),
-            _cns=claims.get("cns"),
+            _jti=claims["jti"],
+            _cns=claims["cns"],
         )
     return {"token": token}
 
@@ -412,12 +419,11 @@ def broker_plan(reference: Reference, args: JSONObject) -> JSONObject:
     if "action_fingerprint" in args:
         with deliberate(reference.delego.TokenError, "reconstruction_failed"):
             reference.delego.require_fingerprint({"fpr": args["action_fingerprint"]}, action)
-    url = urlsplit(action.fingerprinted_url)
     return {
         "method": sent["detail"]["would_send"].split(" ")[0],
-        "host": url.netloc,
-        "path": url.path,
-        "query": url.query,
+        "host": action.host,
+        "path": action.path,
+        "query": urlsplit(action.fingerprinted_url).query,
         "body_json": reference.util.canonical_json(action.params) if action.params else None,
     }
 
@@ -522,7 +528,8 @@ def session_race(reference: Reference, args: JSONObject) -> JSONObject:
     session = current(reference)
     action = reference.action(args["action"])
     deadline = time.monotonic() + RACE_SECONDS
-    kept = session.paths.home.parent / "before"
+    rounds = Path(tempfile.mkdtemp(dir=session.paths.home.parent))
+    kept = rounds / "before"
     shutil.copytree(session.paths.home, kept)
     before = asked(kept)
     effects = (
@@ -531,7 +538,7 @@ def session_race(reference: Reference, args: JSONObject) -> JSONObject:
     turn = 0
     while effects == 1 and time.monotonic() < deadline:
         turn += 1
-        home = session.paths.home.parent / f"round-{turn}"
+        home = rounds / f"round-{turn}"
         shutil.copytree(kept, home)
         found = race(home, args["approval_id"], action, args["parallel"], processes=turn % 2 == 1) - before
         effects = max(effects, found)
@@ -646,7 +653,8 @@ def answer(reference: Reference, request: JSONObject) -> JSONObject:
     except Unsupported as missing:
         return {**reply, "unsupported": {"feature": str(missing)}}
     except Exception as error:  # noqa: BLE001 - whatever else the package raises is its answer
-        traceback.print_exc()
+        for frame in traceback.extract_tb(error.__traceback__):  # where it was, without a line of its code
+            print(f"{frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
         return {**reply, "error": {"message": f"{type(error).__name__}: {error}"}}
 
 
