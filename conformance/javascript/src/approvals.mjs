@@ -35,7 +35,7 @@ export function effectiveStatus(approval, now) {
  */
 export function resolveApproval(approvalId, approval, action, now) {
   if (approval === null) {
-    return { outcome: "deny", reasons: [`unknown approval id '${approvalId}'`], status_after: null };
+    return { outcome: "deny", reasons: [`unknown approval id ${textRepr(approvalId)}`], status_after: null };
   }
   const status = effectiveStatus(approval, now);
   const deny = (...reasons) => ({ outcome: "deny", reasons, status_after: status });
@@ -57,7 +57,7 @@ export function resolveApproval(approvalId, approval, action, now) {
 
 function releaseByStatus(approval, status, action, deny) {
   if (status === "denied") return deny("human denied this action");
-  if (status === "expired") return deny(`approval expired at ${approval.expires_at}`);
+  if (status === "expired") return deny(approval.expires_at ? `approval expired at ${approval.expires_at}` : "approval expired");
   if (status === "consumed") {
     return deny("approval already used: this single-use approval has already released its action");
   }
@@ -67,5 +67,5 @@ function releaseByStatus(approval, status, action, deny) {
   if (status === "pending") {
     return { outcome: "needs_approval", reasons: ["awaiting human approval"], status_after: "pending" };
   }
-  return { outcome: "allow", reasons: [`human approved by '${approval.approver}'`], status_after: "consumed" };
+  return { outcome: "allow", reasons: [`human approved by ${textRepr(approval.approver ?? "")}`], status_after: "consumed" };
 }

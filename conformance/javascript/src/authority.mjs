@@ -2,35 +2,43 @@
 // one spelling.
 
 const KNOWN_SCHEMES = ["https", "http", "mcp", "tool"];
+const MAX_HOST_CHARACTERS = 253;
 const NUMBER_LABEL = /^(?:[0-9]+|0[xX][0-9a-fA-F]*)$/;
+const SCHEME_FORM = /^[A-Za-z][A-Za-z0-9+.-]*$/;
 const DOTTED_QUAD = /^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}$/;
 
 /**
  * @param {string | null} scheme as written
  * @param {string | null} authority as written
  * @param {string[]} plainHttpHosts
- * @returns {{scheme: string[], authority: string[], isTool: boolean}}
+ * @returns {{scheme: string[], authority: string[], isTool: boolean, isUrl: boolean}} without a scheme
+ *   or without `//` it is no URL, and nothing more is said of its parts
  */
 export function authorityHazards(scheme, authority, plainHttpHosts) {
   const name = (scheme ?? "").toLowerCase();
   const isTool = name === "mcp" || name === "tool";
   const host = (authority ?? "").toLowerCase();
-  const found = { scheme: schemeHazards(scheme, name, host, plainHttpHosts), authority: [], isTool };
+  const found = { scheme: schemeHazards(scheme, name, host, plainHttpHosts), authority: [], isTool, isUrl: true };
+  if (scheme === null || !SCHEME_FORM.test(scheme)) return { ...found, isUrl: false };
+  if (authority === null) {
+    const missing = "authority is missing, because '//' does not follow the scheme; write https://";
+    return { ...found, authority: KNOWN_SCHEMES.includes(name) ? [missing] : [], isUrl: false };
+  }
   if (isTool) {
-    if (!isToolName(authority ?? "")) {
+    if (!isToolName(authority)) {
       found.authority.push(
         "authority is not the name of a tool or server; write one name of at most 63 lower-case letters, " +
           "digits, '-' and '_', without dot, port or user information, not a number and not localhost",
       );
     }
   } else {
-    found.authority.push(...hostHazards(host));
+    found.authority.push(...hostHazards(authority, name === "http" ? ["80"] : ["443"]));
   }
   return found;
 }
 
 function schemeHazards(scheme, name, host, plainHttpHosts) {
-  if (scheme === null || !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme)) {
+  if (scheme === null || !SCHEME_FORM.test(scheme)) {
     return ["scheme is missing or malformed; begin with https://, mcp:// or tool://"];
   }
   if (!KNOWN_SCHEMES.includes(name)) return [`scheme '${name}' is not allowed; write https, mcp or tool`];
@@ -47,7 +55,8 @@ function schemeHazards(scheme, name, host, plainHttpHosts) {
  * @returns {boolean}
  */
 export function isLoopback(host) {
-  const { name } = splitPort(host);
+  const { name, port } = splitPort(host);
+  if (port !== null && !/^[0-9]*$/.test(port)) return false;
   return name === "localhost" || name === "[::1]" || (name.startsWith("127.") && DOTTED_QUAD.test(name));
 }
 
@@ -58,43 +67,45 @@ export function isLoopback(host) {
  */
 export function isToolName(authority) {
   return /^[a-z0-9_-]{1,63}$/.test(authority) && !NUMBER_LABEL.test(authority) && authority !== "localhost"
-    && labelProblem(authority) === null;
+    && !authority.startsWith("-") && !authority.endsWith("-");
 }
 
 function splitPort(host) {
-  const match = /^(\[[^\]]*\]|[^:]*)(?::([^]*))?$/.exec(host);
+  const match = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(host);
   return match === null ? { name: host, port: null } : { name: match[1], port: match[2] ?? null };
 }
 
 /**
- * What is wrong with the lower-cased authority of an http or https URL.
- * @param {string} host
+ * What is wrong with the authority of an http or https URL.
+ * @param {string} authority as written; some letters beyond ASCII are ASCII in lower case
+ * @param {string[]} defaultPorts
  * @returns {string[]}
  */
-export function hostHazards(host) {
+export function hostHazards(authority, defaultPorts) {
+  const host = authority.toLowerCase();
   if (host === "") return ["authority is empty; write the host"];
   const found = [];
   if (host.includes("@")) found.push("authority has user information before '@'; write the host alone");
   if (host.includes("%")) found.push("authority has a percent escape; write the host literally");
   if (host.includes("\\")) found.push("authority has a backslash; write the host alone");
-  if (/[^\u0000-\u007f]/.test(host)) found.push("host has non-ASCII characters; write it in punycode (xn--)");
+  if (/[^\u0000-\u007f]/.test(authority)) found.push("host has non-ASCII characters; write it in punycode (xn--)");
   if (found.length > 0) return found;
   const { name, port } = splitPort(host);
-  return [...portHazards(port), ...(name.startsWith("[") ? ipv6Hazards(name) : nameHazards(name))];
+  return [...portHazards(port, defaultPorts), ...(name.startsWith("[") ? ipv6Hazards(name) : nameHazards(name))];
 }
 
-function portHazards(port) {
+function portHazards(port, defaultPorts) {
   if (port === null) return [];
   if (!/^[1-9][0-9]{0,4}$/.test(port) || Number(port) > 65535) {
     return ["port is not a number from 1 to 65535 without leading zeros; write it so, or leave it out"];
   }
-  // The fingerprint has no scheme, so that the default of either scheme would be a second spelling.
-  return port === "443" || port === "80" ? [`port ${port} is the default of the scheme; leave it out`] : [];
+  return defaultPorts.includes(port) ? [`port ${port} is the default of the scheme; leave it out`] : [];
 }
 
 function nameHazards(name) {
   if (name === "") return ["authority is empty; write the host"];
   if (name.endsWith(".")) return ["host ends with a dot; leave it out"];
+  if (name.length > MAX_HOST_CHARACTERS) return [`host has more than ${MAX_HOST_CHARACTERS} characters`];
   const labels = name.split(".");
   if (labels.includes("")) return ["host has an empty label; write each name between the dots"];
   const problems = labels.map(labelProblem).filter((problem) => problem !== null);
@@ -125,7 +136,8 @@ function ipv6Hazards(literal) {
   const groups = ipv6Groups(text);
   if (groups === null) return ["host is no IPv6 address; write one in canonical form, without a zone"];
   const leading = groups.slice(0, 5).every((group) => group === 0);
-  if (leading && (groups[5] === 0xffff || (groups[5] === 0 && groups[6] !== 0))) {
+  const isLow = groups[5] === 0 && (groups[6] !== 0 || groups[7] > 1); // ::/96, but not :: and ::1
+  if (leading && (groups[5] === 0xffff || isLow)) {
     return ["host is an IPv4 address inside an IPv6 address; write four decimal numbers"];
   }
   const canonical = ipv6Text(groups);

@@ -5,7 +5,7 @@ import { bytesFromHex, loadPublicKey, verifyEd25519 } from "./ed25519.mjs";
 import { Refusal } from "./errors.mjs";
 import { hasLoneSurrogate, readJson } from "./json.mjs";
 import { isHash } from "./receipts.mjs";
-import { isWrittenTime, readTime, secondsBetween } from "./times.mjs";
+import { readTime, secondsBetween } from "./times.mjs";
 
 const DECISION_PREFIX = "delego-approval-decision-v1\n";
 const SIGNED_MEMBERS = [
@@ -13,15 +13,14 @@ const SIGNED_MEMBERS = [
 ]; // prettier-ignore
 const FRESH_SECONDS = 60;
 
-const isHexText = (length) => (value) => typeof value === "string" && value.length === length && /^[0-9a-f]+$/.test(value);
 const isGivenText = (value) => typeof value === "string" && value !== "" && !hasLoneSurrogate(value);
 const CALLBACK_FORMS = {
   approval_id: isGivenText,
   decision: (value) => value === "approve" || value === "deny",
-  kid: isHexText(16),
-  nonce: isHexText(32),
-  signature: isHexText(128),
-  ts: isWrittenTime,
+  kid: isGivenText,
+  nonce: isGivenText,
+  signature: (value) => typeof value === "string" && /^[0-9a-f]{128}$/.test(value),
+  ts: (value) => readTime(value) !== null,
 };
 
 /**
@@ -66,12 +65,21 @@ export async function verifyCallback(text, known) {
   evidence.set("action_fingerprint", known.actionFingerprint);
   evidence.set("intent_hash", known.intentHash);
   evidence.set("display_hash", known.displayHash);
-  const key = await loadPublicKey(known.keys[kid]);
+  const key = await loadApproverKey(known.keys[kid]);
   if (!(await verifyEd25519(key, evidenceBytes(evidence), bytesFromHex(evidence.get("signature"))))) {
     throw new Refusal("signature", "a field was changed, or the person decided about, or saw, something else");
   }
   checkArrival(readTime(callback.get("ts")), readTime(known.now), known.exp);
   return { decision: callback.get("decision"), evidenceDigest: hashOf(evidence) };
+}
+
+async function loadApproverKey(hex) {
+  try {
+    return await loadPublicKey(hex);
+  } catch (error) {
+    if (error instanceof Refusal) throw new Refusal("kid", error.message); // a key that is none is nobody's
+    throw error;
+  }
 }
 
 function evidenceBytes(evidence) {
@@ -112,7 +120,7 @@ export async function verifyEvidence(evidence, keys) {
   const kid = evidence.get("kid");
   const known = keys instanceof Map ? keys : new Map(Object.entries(keys));
   if (!known.has(kid)) throw new Refusal("kid", "it is not the key of an approver");
-  const key = await loadPublicKey(known.get(kid));
+  const key = await loadApproverKey(known.get(kid));
   if (!(await verifyEd25519(key, evidenceBytes(evidence), bytesFromHex(evidence.get("signature"))))) {
     throw new Refusal("signature", "the evidence is not what this key signed");
   }

@@ -104,6 +104,14 @@ function canonicalAt(value, steps) {
 }
 
 /**
+ * Throws a Refusal for a value that §3 refuses, whatever its size.
+ * @param {import("./json.mjs").JsonValue} value
+ */
+export function demandCanonical(value) {
+  canonicalAt(value, []);
+}
+
+/**
  * The canonical text of a value; throws a Refusal for what §3 refuses.
  * @param {import("./json.mjs").JsonValue} value
  * @returns {string}

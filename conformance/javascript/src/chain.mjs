@@ -1,12 +1,12 @@
 // Verifying a chain (§8.1, §8.3), streaming: memory does not grow with the chain. Signatures are checked in
 // batches, with many WebCrypto calls in flight; while one batch is away, the next one is read.
 
-import { utf8 } from "./canonical.mjs";
+import { demandCanonical, utf8 } from "./canonical.mjs";
 import { bytesFromHex, loadPublicKey, verifyEd25519 } from "./ed25519.mjs";
 import { Refusal } from "./errors.mjs";
 import { readJson } from "./json.mjs";
 import { textRepr } from "./pyrepr.mjs";
-import { RECEIPT_FIELDS, entryHash, isHash, misformedFields, seqOf } from "./receipts.mjs";
+import { PAYLOAD_FIELDS, RECEIPT_FIELDS, entryHash, integerOf, isHash, misformedFields } from "./receipts.mjs";
 
 /** How many problems are listed; the rest is counted (§8.1-12). */
 export const MAX_PROBLEMS = 1000;
@@ -141,41 +141,40 @@ class ChainVerifier {
     this.lineCount += 1;
     const check = { place: { line: lineNumber }, before: [], after: [], signature: true };
     const receipt = readReceiptLine(line);
-    if (receipt === null) {
+    const missing = receipt === null ? [] : RECEIPT_FIELDS.filter((name) => !receipt.has(name)).sort();
+    const hash = receipt === null ? null : computedHash(receipt, missing.length === 0);
+    if (hash === null) {
       this.expectedSeq += 1;
       check.after.push({ line: lineNumber, code: "structure", text: "unparseable receipt (corrupt)" });
       return check;
     }
     this.receiptCount += 1;
-    const seq = seqOf(receipt.get("seq"));
-    if (seq !== null) check.place = { seq };
-    const missing = RECEIPT_FIELDS.filter((name) => !receipt.has(name)).sort();
+    const seq = integerOf(receipt.get("seq")) ?? lineNumber;
+    check.place = { seq };
     if (missing.length > 0) {
       this.expectedSeq += 1;
       const text = `missing field(s) [${missing.map(textRepr).join(", ")}] (tampered)`;
       check.after.push({ ...check.place, code: "structure", text });
       return check;
     }
-    this.checkReceipt(receipt, seq, check);
+    this.checkReceipt(receipt, seq, hash, check);
     return check;
   }
 
-  checkReceipt(receipt, seq, check) {
+  checkReceipt(receipt, seq, hash, check) {
     const stored = receipt.get("entry_hash");
     const add = (list, code, text) => list.push({ ...check.place, code, text });
-    if (computedHash(receipt) !== stored) add(check.before, "content", "content hash mismatch (tampered)");
+    if (hash !== stored) add(check.before, "content", "content hash mismatch (tampered)");
     if (receipt.get("prev_hash") !== this.expectedPrev) add(check.before, "linkage", "broken chain link");
-    if (seq !== null && seq !== this.expectedSeq) {
-      add(check.before, "seq", `out of sequence, expected ${this.expectedSeq}`);
-    }
+    if (seq !== this.expectedSeq) add(check.before, "seq", `out of sequence, expected ${this.expectedSeq}`);
     const signature = bytesFromHex(receipt.get("signature"));
     check.signature = signature === null || typeof stored !== "string"
       ? false
       : verifyEd25519(this.key, utf8(stored), signature);
     this.checkMembers(receipt, check, add);
     this.expectedPrev = typeof stored === "string" ? stored : null;
-    this.expectedSeq = (seq ?? this.expectedSeq) + 1;
-    if (seq !== null && isHash(stored)) {
+    this.expectedSeq = seq + 1;
+    if (isHash(stored)) {
       this.head = { seq, hash: stored };
       if (this.anchor !== null && seq === this.anchor.seq) this.anchored ??= this.head;
     }
@@ -184,7 +183,10 @@ class ChainVerifier {
   checkMembers(receipt, check, add) {
     const unknown = [...receipt.keys()].filter((name) => !RECEIPT_NAMES.has(name)).sort();
     if (unknown.length > 0) add(check.after, "structure", `unknown field(s) [${unknown.map(textRepr).join(", ")}]`);
-    const misformed = misformedFields(receipt, RECEIPT_FIELDS);
+    // A hash or signature of another form is a wrong one, and that is said already (§8.1-15).
+    const misformed = misformedFields(receipt, PAYLOAD_FIELDS).filter(
+      (name) => name !== "prev_hash" || typeof receipt.get(name) !== "string",
+    );
     if (receipt.has("context") && !(receipt.get("context") instanceof Map)) misformed.push("context");
     if (misformed.length > 0) {
       add(check.after, "structure", `malformed field(s) [${misformed.sort().map(textRepr).join(", ")}]`);
@@ -222,10 +224,14 @@ class ChainVerifier {
   }
 }
 
-// A payload that has no canonical form is not what was hashed, whatever that was.
-function computedHash(receipt) {
+// The hash of a receipt's payload ("" for one that lacks members), or null where a value is beyond §3: such a
+// line cannot be read. Outside the payload there is no limit in size but that of the line.
+function computedHash(receipt, isWhole) {
   try {
-    return entryHash(receipt);
+    for (const [name, value] of receipt) {
+      if (!isWhole || !PAYLOAD_FIELDS.includes(name)) demandCanonical(value);
+    }
+    return isWhole ? entryHash(receipt) : "";
   } catch (error) {
     if (error instanceof Refusal) return null;
     throw error;

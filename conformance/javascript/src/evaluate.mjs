@@ -6,7 +6,6 @@ import { JsonNumber } from "./json.mjs";
 import { numberText, textRepr, valueRepr } from "./pyrepr.mjs";
 
 const WINDOW_SECONDS = { minute: 60, hour: 3600, day: 86400 };
-const CLOCK_TOLERANCE_MICROS = 2_000_000; // §5-14
 
 /**
  * @typedef {{outcome: "allow" | "deny" | "needs_approval", rule: string | null, reasons: string[]}} Verdict
@@ -157,13 +156,13 @@ function checkRateLimit(constraint, rule, allows) {
   const per = constraint.get("per") ?? "hour";
   const max = Number(canonicalNumber(constraint.get("max")).text);
   const windowMicros = WINDOW_SECONDS[per] * 1e6;
-  const ages = allows.map((each) => ({ rule: each.rule, micros: Math.round(each.age_seconds * 1e6) }));
-  const newest = Math.min(...ages.map(({ micros }) => micros), 0);
-  if (newest < -CLOCK_TOLERANCE_MICROS) {
+  const ages = allows.filter((each) => each.rule === rule).map((each) => Math.round(each.age_seconds * 1e6));
+  const newest = ages.reduce((least, age) => Math.min(least, age), 0);
+  if (newest < 0) {
     const reason = `rate_limit: the newest receipt lies ${-newest / 1e6} s in the future of the clock; set the clock`;
     return { holds: false, reason };
   }
-  const used = ages.filter((each) => each.rule === rule && each.micros < windowMicros).length;
+  const used = ages.filter((age) => age < windowMicros).length;
   if (used >= max) return { holds: false, reason: `rate_limit: ${used}/${max} per ${per} already used` };
   return { holds: true, reason: `rate_limit: ${used + 1}/${max} per ${per}` };
 }

@@ -4,14 +4,13 @@ import { makeAction } from "./action.mjs";
 import { readCallback } from "./callbacks.mjs";
 import { canonicalText } from "./canonical.mjs";
 import { Refusal } from "./errors.mjs";
-import { JsonNumber, readJson } from "./json.mjs";
-import { isHash } from "./receipts.mjs";
+import { readJson } from "./json.mjs";
+import { integerOf, isHash } from "./receipts.mjs";
 import { queryText, splitUrl } from "./url.mjs";
 
 const REFUSAL_CODES = ["reconstruction_failed", "fragment_present", "token_invalid", "unsupported", "already_consumed"];
 const URI_AUTHORITY = /^(?:\[[0-9a-fA-F:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=])+)(?::[0-9]*)?$/;
 const URI_PATH = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/;
-const URI_QUERY = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*$/;
 
 /**
  * The request that a broker would send for an action; refuses with the codes of §2.2.
@@ -57,7 +56,6 @@ function rewriteProblem(action, parts) {
   if (parts.authority.includes("@")) return "the URL has user information";
   if (!URI_AUTHORITY.test(parts.authority)) return "the authority has characters outside RFC 3986";
   if (!URI_PATH.test(parts.path)) return "the path has characters outside RFC 3986";
-  if (!URI_QUERY.test(parts.query ?? "")) return "the query has characters outside RFC 3986";
   const segments = parts.path.split("/").map((segment) => segment.replace(/%2e/gi, "."));
   if (segments.includes(".") || segments.includes("..")) return "the path has a '.' or '..' segment";
   return /^[A-Z][A-Z-]{0,31}$/.test(action.method) ? null : "the method is no word";
@@ -82,15 +80,15 @@ function readObjectMember(value, what, required, optional = {}) {
 const isString = (value) => typeof value === "string";
 const isFilled = (value) => typeof value === "string" && value !== "";
 const isObject = (value) => value instanceof Map;
-const isCount = (value) => value instanceof JsonNumber && /^(?:0|[1-9][0-9]{0,15})$/.test(value.text);
-const isPositive = (value) => isCount(value) && value.text !== "0";
+const isInteger = (value) => integerOf(value) !== null;
+const isCount = (value) => (integerOf(value) ?? -1) >= 0;
+const isPositive = (value) => (integerOf(value) ?? 0) > 0;
 
 function readGatewayRequest(message) {
   const required = { action: isObject, intent_hash: isHash, action_fingerprint: isHash };
   readObjectMember(message, "the request", required, { authorization_token: isFilled });
   const action = message.get("action");
-  readObjectMember(action, "the action", { method: isString, url: isString }, { params: isObject });
-  if (action.has("params")) canonicalText(action.get("params"));
+  readObjectMember(action, "the action", { method: isFilled, url: isFilled }, { params: isObject });
 }
 
 function readGatewayResponse(message) {
@@ -102,24 +100,24 @@ function readGatewayResponse(message) {
     readObjectMember(message.get("refused"), "refused", { code: (value) => REFUSAL_CODES.includes(value), message: isString });
     return;
   }
-  const upstream = message.get("upstream");
-  readObjectMember(upstream, "upstream", {}, { status: isCount, result: () => true, error: isString });
-  if (!upstream.has("status") && !upstream.has("error")) throw new Refusal("message", "upstream has neither status nor error");
+  const optional = { status: isInteger, result: () => true, error: isFilled };
+  readObjectMember(message.get("upstream"), "upstream", {}, optional);
 }
 
 function readNotification(message) {
   const required = {
-    action_summary: isString, approval_id: isFilled, exp: isCount, instruction: isString,
-    nonce: (value) => isString(value) && /^[0-9a-f]{32}$/.test(value), outcome: (value) => value === "needs_approval",
-    required_approvers: isPositive,
+    action_summary: isFilled, approval_id: isFilled, exp: isCount, instruction: isFilled, nonce: isFilled,
+    outcome: (value) => value === "needs_approval",
   }; // prettier-ignore
-  readObjectMember(message, "the notification", required, { reason: isString, routing_group: isString });
+  const optional = { reason: isString, required_approvers: isPositive, routing_group: isFilled };
+  readObjectMember(message, "the notification", required, optional);
 }
 
 const MESSAGE_READERS = {
   gateway_request: readGatewayRequest,
   gateway_response: readGatewayResponse,
   notification: readNotification,
+  callback: (message, text) => readCallback(text),
 };
 
 /**
@@ -128,7 +126,8 @@ const MESSAGE_READERS = {
  * @param {string} text
  */
 export function readMessage(kind, text) {
-  if (kind === "callback") readCallback(text);
-  else if (Object.hasOwn(MESSAGE_READERS, kind)) MESSAGE_READERS[kind](readJson(text, { code: "message" }));
-  else throw new Refusal("message", `there is no kind ${kind}`);
+  if (!Object.hasOwn(MESSAGE_READERS, kind)) throw new Refusal("message", `there is no kind ${kind}`);
+  const message = readJson(text, { code: "message" });
+  canonicalText(message); // values and size within §3
+  MESSAGE_READERS[kind](message, text);
 }

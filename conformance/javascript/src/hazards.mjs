@@ -35,9 +35,9 @@ export function findHazards(action, plainHttpHosts = []) {
   const where = authorityHazards(action.scheme, action.authority, plainHttpHosts);
   add("scheme", where.scheme);
   add("authority", where.authority);
-  add("path", pathHazards(action.rawPath, where.isTool));
-  if (action.rawQuery !== null) add("query", queryHazards(action.rawQuery));
-  if (action.fragment !== null) {
+  if (where.isUrl) add("path", pathHazards(action.rawPath, where.isTool));
+  if (where.isUrl && action.rawQuery !== null) add("query", queryHazards(action.rawQuery));
+  if (where.isUrl && action.fragment !== null) {
     add("fragment", ["fragment is never sent and not covered by an approval; leave out '#' and what follows"]);
   }
   if (!/^[A-Z][A-Z-]{0,31}$/.test(action.method)) {

@@ -118,7 +118,7 @@ function checkHost(check, node, path, text) {
     return;
   }
   const host = text.toLowerCase();
-  const problems = hostHazards(host);
+  const problems = hostHazards(text, ["80", "443"]);
   if (problems.length > 0 && !isToolName(host)) {
     check.add(node, path, `${textRepr(text)} fits no action: ${problems[0]}`);
   }

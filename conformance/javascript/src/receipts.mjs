@@ -4,7 +4,7 @@ import { canonicalNumber, hashOf, utf8 } from "./canonical.mjs";
 import { hexFromBytes, signEd25519 } from "./ed25519.mjs";
 import { Refusal } from "./errors.mjs";
 import { JsonNumber } from "./json.mjs";
-import { readTime } from "./times.mjs";
+import { isWrittenTime, readTime } from "./times.mjs";
 
 /** The eleven fields that are hashed (§8-1). */
 export const PAYLOAD_FIELDS = [
@@ -22,15 +22,13 @@ const FIELD_FORMS = {
   action_fingerprint: isHash,
   action_summary: isText,
   approval_id: isTextOrNull,
-  entry_hash: isHash,
   intent_hash: isHash,
   outcome: (value) => value === "allow" || value === "deny" || value === "needs_approval",
   phase: (value) => value === "decision" || value === "execution",
   prev_hash: (value) => value === "GENESIS" || isHash(value),
   reasons: (value) => Array.isArray(value) && value.every(isText),
   rule: isTextOrNull,
-  seq: (value) => seqOf(value) !== null,
-  signature: (value) => typeof value === "string" && /^[0-9a-f]{128}$/.test(value),
+  seq: (value) => (integerOf(value) ?? -1) >= 0,
   ts: (value) => readTime(value) !== null,
 };
 
@@ -43,18 +41,18 @@ export function isHash(value) {
 }
 
 /**
- * A place in the chain as a number, or null where there is none; `1.0` is a spelling of `1`.
+ * An integer as a number, or null for anything else; `1.0` is a spelling of `1`.
  * @param {import("./json.mjs").JsonValue | undefined} value
  * @returns {number | null}
  */
-export function seqOf(value) {
+export function integerOf(value) {
   if (!(value instanceof JsonNumber)) return null;
   const found = canonicalNumber(value);
-  return "text" in found && /^[0-9]+$/.test(found.text) ? Number(found.text) : null;
+  return "text" in found && /^-?[0-9]+$/.test(found.text) ? Number(found.text) : null;
 }
 
 /**
- * The names of members that are not of the form of §8.
+ * The names of payload members that are not of the form of §8.
  * @param {Map<string, import("./json.mjs").JsonValue>} receipt
  * @param {string[]} fields
  * @returns {string[]}
@@ -85,6 +83,7 @@ export async function buildReceipt(payload, seedHex) {
     throw new Refusal("payload", `has not exactly the eleven fields of a receipt, but ${names.join(", ")}`);
   }
   const bad = misformedFields(payload, PAYLOAD_FIELDS);
+  if (!isWrittenTime(payload.get("ts"))) bad.push("ts"); // read in several forms, written in one
   if (bad.length > 0) throw new Refusal("payload", `has another form than §8 says: ${bad.join(", ")}`);
   const hash = entryHash(payload);
   const { signature } = await signEd25519(seedHex, utf8(hash));

@@ -1,7 +1,7 @@
 // Times as the protocol writes them: RFC 3339 in UTC (§8). Seconds and nanoseconds are kept apart, because
 // no float holds both.
 
-const RFC3339_UTC = /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|[+-]00:00)$/;
+const RFC3339_UTC = /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|\+00:00)$/;
 const WRITTEN_TIME = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}\+00:00$/;
 
 /** @typedef {{seconds: number, nanos: number}} Instant */
@@ -18,7 +18,7 @@ export function readTime(text) {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   date.setUTCHours(hour, minute, second);
-  const isReal = year >= 1 && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  const isReal = year >= 1970 && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
     && hour < 24 && minute < 60 && second < 60;
   return isReal ? { seconds: date.getTime() / 1000, nanos: Number((match[7] ?? "").padEnd(9, "0")) } : null;
 }

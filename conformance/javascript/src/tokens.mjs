@@ -10,6 +10,7 @@ import { sha256Hex } from "./sha256.mjs";
 
 const MAX_TOKEN_CHARACTERS = 8192;
 const MAX_LIFETIME_SECONDS = 300;
+const MAX_LEEWAY_SECONDS = 60; // §9.1-5
 const TOKEN_UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const isFilledText = (value) => typeof value === "string" && value !== "" && !hasLoneSurrogate(value);
@@ -77,8 +78,8 @@ function readTokenPart(bytes, code) {
 
 function readHeader(bytes) {
   const header = readTokenPart(bytes, "header");
-  if ([...header.keys()].sort().join() !== "alg,kid,typ" || header.get("typ") !== "JWT") {
-    throw new Refusal("header", "the header is not exactly alg, kid and typ, with typ JWT");
+  if ([...header.keys()].some((name) => !["alg", "kid", "typ"].includes(name)) || header.get("typ") !== "JWT") {
+    throw new Refusal("header", "the header has other members than alg, kid and typ, or typ is not JWT");
   }
   if (header.get("alg") !== "EdDSA") throw new Refusal("alg", "the algorithm is not EdDSA");
   return header;
@@ -92,18 +93,21 @@ function readHeader(bytes) {
  * @returns {Promise<Map<string, import("./json.mjs").JsonValue>>} the claims of §9 that are there
  */
 export async function verifyToken(token, own) {
+  if (!Number.isInteger(own.leeway) || own.leeway < 0 || own.leeway > MAX_LEEWAY_SECONDS) {
+    throw new Refusal("settings", `a leeway is 0 to ${MAX_LEEWAY_SECONDS} whole seconds`);
+  }
   if (typeof token !== "string") throw new Refusal("malformed", "the token is no string");
   if (token.length > MAX_TOKEN_CHARACTERS) throw new Refusal("too_large", "the token is over 8 KiB");
   const texts = token.split(".");
   const parts = texts.map(bytesFromBase64Url);
-  if (parts.length !== 3 || parts.includes(null)) {
+  if (parts.length !== 3 || parts.includes(null) || texts.includes("")) {
     throw new Refusal("malformed", "the token is not three parts of canonical base64url");
   }
   const kid = readHeader(parts[0]).get("kid");
   if (typeof kid !== "string" || !Object.hasOwn(own.keys, kid)) {
     throw new Refusal("kid", "kid names none of the broker's own keys");
   }
-  const key = await loadPublicKey(own.keys[kid]);
+  const key = await loadOwnKey(own.keys[kid]);
   if (!(await verifyEd25519(key, utf8(`${texts[0]}.${texts[1]}`), parts[2]))) {
     throw new Refusal("signature", "the signature is not that key's");
   }
@@ -112,6 +116,15 @@ export async function verifyToken(token, own) {
   checkClaims(claims);
   checkCircumstances(claims, own);
   return new Map([...claims].filter(([name]) => name in CLAIM_FORMS || name in OPTIONAL_CLAIM_FORMS));
+}
+
+async function loadOwnKey(hex) {
+  try {
+    return await loadPublicKey(hex);
+  } catch (error) {
+    if (error instanceof Refusal) throw new Refusal("kid", error.message); // a key that is none is in no table
+    throw error;
+  }
 }
 
 function checkClaimValues(claims) {

@@ -9,8 +9,8 @@ const WORDS = new Map([
   ["false", false], ["False", false], ["FALSE", false],
 ]); // prettier-ignore
 const JSON_NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$/;
-// What YAML 1.2 core, or 1.1, takes for a number in another spelling.
-const OTHER_NUMBER = /^[-+]?(?:[0-9]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$/;
+// What YAML 1.2 core takes for a number in another spelling.
+const OTHER_NUMBER = /^0o[0-7]+$|^0x[0-9a-fA-F]+$|^[-+]?(?:[0-9]+|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$/;
 const DOUBLE_ESCAPES = {
   0: "\0", a: "\u0007", b: "\b", t: "\t", "\t": "\t", n: "\n", v: "\u000b", f: "\f", r: "\r", e: "\u001b",
   " ": " ", '"': '"', "/": "/", "\\": "\\", N: "\u0085", _: "\u00a0", L: "\u2028", P: "\u2029",
@@ -35,8 +35,8 @@ export class YamlText {
   constructor(text) {
     this.text = text;
     this.at = 0;
-    const unprinted = /[\u0000-\u0008\u000b-\u001f\u007f-\u0084\u0086-\u009f\ufeff\ufffe\uffff]/.exec(text);
-    if (unprinted) this.fail("has a character that does not print; leave it out", unprinted.index);
+    const unprinted = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/.exec(text);
+    if (unprinted) this.fail("has a character that does not print, or ends a line for some readers only; write it as an escape", unprinted.index);
     if (hasLoneSurrogate(text)) this.fail("contains a lone surrogate");
   }
 
@@ -137,6 +137,7 @@ export class YamlText {
 
   beginsPlain(isFlow) {
     const first = this.text[this.at];
+    if (isFlow && "?:".includes(first)) return false; // allowed by YAML 1.2, but not every reader takes it
     if ("-?:".includes(first)) return !(isFlow ? this.isFlowBreakAt(this.at + 1) : this.isBlankAt(this.at + 1));
     return !",[]{}#&*!|>'\"%@`".includes(first);
   }

@@ -19,10 +19,7 @@ export class YamlReader extends YamlText {
   readDocument() {
     this.skipToContent();
     if (this.startsLineWith("%")) this.fail("has a directive; leave it out");
-    if (this.isMarker("---")) {
-      this.at += 3;
-      this.skipToContent();
-    }
+    if (this.isMarker("---")) this.skipDocumentStart();
     const node = this.atEnd() || this.isMarker("...") ? this.emptyNode() : this.readBlockNode(-1, 0);
     this.skipToContent();
     if (this.isMarker("...")) {
@@ -34,12 +31,21 @@ export class YamlReader extends YamlText {
     return node;
   }
 
+  skipDocumentStart() {
+    this.at += 3;
+    this.skipToContent();
+    if (this.column() === 0) return;
+    const start = this.at;
+    if (!this.atEnd() && (this.isDash() || this.tryKey() !== null)) this.fail("has a collection on the line of '---'");
+    this.at = start;
+  }
+
   emptyNode(at = this.at) {
     return { kind: "scalar", at, value: null };
   }
 
   checkDepth(depth) {
-    if (depth > MAX_DEPTH) this.fail(`is nested deeper than ${MAX_DEPTH}`);
+    if (depth >= MAX_DEPTH) this.fail(`is nested deeper than ${MAX_DEPTH}`);
   }
 
   isDash() {
@@ -48,7 +54,6 @@ export class YamlReader extends YamlText {
 
   /** A node that begins here, in a column greater than `indent`. */
   readBlockNode(indent, depth) {
-    this.checkDepth(depth);
     const column = this.column();
     if (this.isDash()) return this.readBlockSequence(column, depth);
     if (this.text[this.at] === "?" && this.isBlankAt(this.at + 1)) this.fail("has a complex key; write a plain one");
@@ -113,6 +118,7 @@ export class YamlReader extends YamlText {
   }
 
   readBlockMapping(column, depth) {
+    this.checkDepth(depth);
     const node = { kind: "map", at: this.at, entries: [] };
     const seen = new Map();
     while (!this.atEnd() && this.column() === column && !this.isAnyMarker()) {
@@ -146,14 +152,12 @@ export class YamlReader extends YamlText {
     if (this.atEnd() || this.isAnyMarker()) return this.emptyNode(at);
     const here = this.column();
     if (here > column) return this.readBlockNode(column, depth + 1);
-    if (here === column && this.isDash()) {
-      this.checkDepth(depth + 1);
-      return this.readBlockSequence(column, depth + 1);
-    }
+    if (here === column && this.isDash()) return this.readBlockSequence(column, depth + 1);
     return this.emptyNode(at);
   }
 
   readBlockSequence(column, depth) {
+    this.checkDepth(depth);
     const node = { kind: "seq", at: this.at, items: [] };
     while (!this.atEnd() && this.column() === column && this.isDash() && !this.isAnyMarker()) {
       this.at += 1;
@@ -185,7 +189,7 @@ export class YamlReader extends YamlText {
       this.skipFlowBlanks();
       if (this.text[this.at] === close) break;
       if (isMap) this.readFlowEntry(node, seen, depth);
-      else node.items.push(this.readFlowNode(depth + 1));
+      else node.items.push(this.readFlowItem(depth + 1));
       this.skipFlowBlanks();
       if (this.text[this.at] === close) break;
       if (this.text[this.at] !== ",") this.fail(`misses a comma or ${close}`);
@@ -216,6 +220,19 @@ export class YamlReader extends YamlText {
     node.entries.push({ key: key.key, at, node: value });
   }
 
+  /** An item of a list, which may be a single pair: `[a: b]` is `[{a: b}]`. */
+  readFlowItem(depth) {
+    const at = this.at;
+    const node = this.readFlowNode(depth);
+    this.skipFlowBlanks();
+    if (this.text[this.at] !== ":") return node;
+    this.checkDepth(depth);
+    const pair = { kind: "map", at, entries: [] };
+    this.at = at;
+    this.readFlowEntry(pair, new Map(), depth);
+    return pair;
+  }
+
   readFlowNode(depth) {
     const at = this.at;
     const first = this.text[at];
@@ -224,10 +241,6 @@ export class YamlReader extends YamlText {
     if (first === "[" || first === "{") return this.readFlow(depth);
     if (first === '"' || first === "'") node = { kind: "scalar", at, value: this.readQuoted(-1) };
     else node = { kind: "scalar", at, value: this.resolve(this.readFlowPlain(), at) };
-    const after = this.at;
-    this.skipFlowBlanks();
-    if (this.text[this.at] === ":") this.fail("has a pair in a list; write it in braces");
-    this.at = after;
     return node;
   }
 }
