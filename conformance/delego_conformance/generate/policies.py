@@ -49,7 +49,7 @@ def rule(
     return "\n".join(lines) + "\n"
 
 
-def entry(match: str = "{ method: DELETE }", *, name: str = "no", more: str | None = None) -> str:
+def entry(match: str = "{ method: DELETE }", *, name: str = "never", more: str | None = None) -> str:
     """One entry of ``forbidden``; ``more`` is a further line of it."""
     return f"  - name: {name}\n    match: {match}\n" + (f"    {more}\n" if more else "")
 

@@ -124,7 +124,7 @@ for name, match, fits, others, clauses in MATCHING:
                flags=["Matching"], **more)  # fmt: skip
     if name in ("method-case", "host-case", "star-slashes", "contains"):
         decide(f"forbid-{name}", f"Under forbidden, {match} denies what it fits.",
-               policy(forbidden=entry(match), default="allow"), fits, "deny", "no",
+               policy(forbidden=entry(match), default="allow"), fits, "deny", "never",
                control=f"forbid-{name}-not", clauses=clauses, flags=["Matching"], **more)  # fmt: skip
         decide(f"forbid-{name}-not", f"Under forbidden, {match} denies nothing else.",
                policy(forbidden=entry(match), default="allow"), others[first], "allow", None,

@@ -129,7 +129,7 @@ limit("approval-left", "What waits for a person is limited, too: one is left.", 
 limit("approval-used-up", "What waits for a person is limited, too: none is left.", WAITING, ages(9), "deny",
       control="approval-left", flags=["RateCount"])  # fmt: skip
 FORBIDDEN: Final = policy(rule(GET, constraints="{ rate_limit: { max: 1 } }"), forbidden=entry(GET))
-limit("forbidden-first", "What is forbidden is not counted first.", FORBIDDEN, ages(1, 2), "deny", by="no",
+limit("forbidden-first", "What is forbidden is not counted first.", FORBIDDEN, ages(1, 2), "deny", by="never",
       control="one-left", clauses="6-1")  # fmt: skip
 SECOND: Final = policy(
     rule(GET, constraints="{ rate_limit: { max: 1 } }"), rule(GET, name="b"), default="allow"

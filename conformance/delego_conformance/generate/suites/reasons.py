@@ -9,7 +9,7 @@ from typing import Any, Final
 from delego_conformance.generate.build import Suite, action, ok
 from delego_conformance.generate.policies import STORY, entry, policy, rule
 from delego_conformance.generate.suites.release import ID, INSTRUCTION, URL, approval, order
-from delego_conformance.vectors import JSONObject
+from delego_conformance.vectors import Basis, JSONObject
 
 SUITE: Final = Suite("reasons", "RS", "The words of verdicts and releases", section="6")
 
@@ -24,6 +24,7 @@ def says(
     *,
     control: str = "rule",
     clauses: str = "6-6",
+    basis: Basis = "reference",
     by: str | None = "a",
     allows: Sequence[JSONObject] | None = (),
     **more: Any,
@@ -34,7 +35,7 @@ def says(
         args["allows"] = list(allows)
     SUITE.add(
         slug, comment, "decide", args, ok(outcome=outcome, rule=by, reasons=list(reasons)), clauses=clauses,
-        control=control, basis="reference", errata=29, flags=["ReasonText"], **more,
+        control=control, basis=basis, errata=29, flags=["ReasonText"], **more,
     )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ for default in ("deny", "allow", "needs_approval"):
          f"version: 1\ndefault: {default}\n", post(), default, [f"no rule matched; default = {default}"], by=None,
          control="forbidden" if default != "deny" else "rule")  # fmt: skip
 says("forbidden", "Without a description, the name.", policy(forbidden=entry("{ method: POST }")), post(), "deny",
-     ["forbidden: no"], by="no")  # fmt: skip
+     ["forbidden: never"], by="never")  # fmt: skip
 says("rule", "A rule without constraints.", policy(rule()), post(), "allow", ["matched rule 'a'"],
      control="forbidden")  # fmt: skip
 says("rule-approval", "A rule without constraints that waits for a person.",
@@ -79,7 +80,18 @@ for slug, name in (
          "allow", [f"matched rule '{name}'"], by=name, control="forbidden")  # fmt: skip
 says("forbidden-accent", "A description stands as it is.",
      policy(forbidden=entry("{ method: POST }", more='description: "Caf\\u00e9s aren\'t \\"ours\\""')), post(),
-     "deny", ["forbidden: Caf\u00e9s aren't \"ours\""], by="no")  # fmt: skip
+     "deny", ["forbidden: Caf\u00e9s aren't \"ours\""], by="never")  # fmt: skip
+
+
+# Where the reference does otherwise, or says nothing: our words (SPEC.md §6, and its tables of ambiguities).
+OURS: Final = frozenset({
+    "within-text", "within-whole-float", "within-minus-zero", "no-max", "no-max-million", "no-max-long",
+    "no-max-text", "null", "signed-text", "exponent", "value-whole", "value-object",
+})  # fmt: skip
+
+
+def basis_of(slug: str) -> Basis:
+    return "proposed" if slug in OURS else "reference"
 
 
 # Constraints.
@@ -108,7 +120,7 @@ HOLDS: Final = (
 )  # fmt: skip
 for slug, constraint, params, reason in HOLDS:
     says(f"amount-{slug}", f"{constraint}, and the params are {params}.", constrained(constraint), post(params),
-         "allow", [reason], control="amount-missing")  # fmt: skip
+         "allow", [reason], control="amount-missing", basis=basis_of(slug))  # fmt: skip
 FAILS: Final = (
     ("over", MAX, '{"n": 9000}', "exceeds", "amount: 9000 exceeds max 5000"),
     ("over-currency", USD, '{"n": 9000, "currency": "USD"}', "exceeds", "amount: 9000 exceeds max 5000 USD"),
@@ -138,7 +150,8 @@ FAILS: Final = (
 for slug, constraint, params, what, reason in FAILS:
     clauses = "5-9 6-6" if "currency" in what else "6-6"
     says(f"amount-{slug}", f"{constraint}, and the params are {params}: {what}.", constrained(constraint),
-         post(params), "deny", [reason], control="amount-within", clauses=clauses)  # fmt: skip
+         post(params), "deny", [reason], control="amount-within", clauses=clauses,
+         basis=basis_of(slug))  # fmt: skip
 
 # Values, as Python's repr spells them.
 SPELLED: Final = (
@@ -159,15 +172,17 @@ for slug, value, shown in SPELLED:
     listed = json.dumps(json.loads(value), ensure_ascii=slug != "emoji")
     text = constrained(f"allow_list: {{ field: to, in: [{listed}] }}")
     says(f"value-{slug}", f"{value} is written {shown}.", text, post(f'{{"to": {value}}}'), "allow",
-         [f"allow_list: to={shown} permitted"], control=f"value-{slug}-listed")  # fmt: skip
+         [f"allow_list: to={shown} permitted"], control=f"value-{slug}-listed",
+         basis=basis_of(f"value-{slug}"))  # fmt: skip
     says(f"value-{slug}-listed", f"{value} is written {shown} in a list, too.", text, post('{"to": "z"}'), "deny",
-         [f"allow_list: to='z' not in [{shown}]"], control=f"value-{slug}")  # fmt: skip
+         [f"allow_list: to='z' not in [{shown}]"], control=f"value-{slug}",
+         basis=basis_of(f"value-{slug}"))  # fmt: skip
 SEVERAL: Final = constrained("allow_list: { field: to, in: [internal, 1] }")
 says("list-several", "The whole list is shown.", SEVERAL, post('{"to": true}'), "deny",
-     ["allow_list: to=True not in ['internal', 1]"])  # fmt: skip
+     ["allow_list: to=True not in ['internal', 1]"], basis="proposed")  # fmt: skip
 says("list-absent", "An absent field is shown as None.",
      constrained("allow_list: { field: to, in: [null, internal] }"), post(), "deny",
-     ["allow_list: to=None not in [None, 'internal']"])  # fmt: skip
+     ["allow_list: to=None not in [None, 'internal']"], basis="proposed")  # fmt: skip
 
 # Rate limits.
 for name, used, per, outcome, reason in (
@@ -210,12 +225,13 @@ def release(
     *,
     approval_id: str = ID,
     control: str = "release-approved",
+    basis: Basis = "reference",
     **more: Any,
 ) -> None:
     args = {"approval_id": approval_id, "approval": parked, "action": asked}
     SUITE.add(
         f"release-{slug}", f"What is said: {reason}", "resolve", args, ok(outcome=outcome, reasons=[reason]),
-        clauses="7-1", control=control, basis="reference", errata=29, flags=["ReasonText"], section="7", **more,
+        clauses="7-1", control=control, basis=basis, errata=29, flags=["ReasonText"], section="7", **more,
     )  # fmt: skip
 
 
@@ -233,10 +249,10 @@ release("approved-quote", approval(approver="O'Neil"), order(), "allow", 'human 
 release("pending", approval("pending"), order(), "needs_approval", "awaiting human approval")
 release("denied", approval("denied"), order(), "deny", "human denied this action")
 release("consumed", approval("consumed"), order(), "deny", CONSUMED)
-release("expired", approval("expired"), order(), "deny", EXPIRED)
+release("expired", approval("expired"), order(), "deny", EXPIRED, basis="proposed")
 for status in ("pending", "approved"):
     release(f"lapsed-{status}", approval(status, expires_at="2026-01-01T11:59:59.000000+00:00"), order(), "deny",
-            EXPIRED)  # fmt: skip
+            EXPIRED, basis="proposed")  # fmt: skip
 release("unknown", None, order(), "deny", "unknown approval id 'apr_7'", approval_id="apr_7")
 release("unknown-quote", None, order(), "deny", 'unknown approval id "it\'s"', approval_id="it's")
 for status in ("approved", "pending", "denied", "consumed", "expired"):

@@ -89,7 +89,7 @@ resolve("denied", "A denied one stays denied.", approval("denied"), order(), "de
 resolve("consumed", "A consumed one has released its action already.", approval("consumed"), order(), "deny",
         "consumed", clauses="7-1 7.1-3", flags=["DoubleRelease"])  # fmt: skip
 resolve("expired", "An expired one stays expired.", approval("expired"), order(), "deny", "expired",
-        clauses="7-1", flags=["FinalStatus"])  # fmt: skip
+        clauses="7-1", basis="proposed", flags=["FinalStatus"])  # fmt: skip
 resolve("unknown", "There is no such approval.", None, order(), "deny", None, clauses="7-1",
         approval_id="apr_7", errata=43, flags=["UnknownApproval"])  # fmt: skip
 resolve("unknown-empty", "An empty id is no approval's.", None, order(), "deny", None, clauses="7-1",
@@ -100,7 +100,7 @@ for name, status in (("other", "granted"), ("case", "Approved"), ("empty", "")):
     SUITE.add(f"status-{name}", f"A status that nobody knows, {status!r}, releases nothing.", "resolve",
               {"approval_id": ID, "approval": approval(status), "action": order()},
               either(ok(outcome="deny"), refused()), clauses="7-1", control="approved", errata=43,
-              flags=["UnknownApproval"])  # fmt: skip
+              flags=["UnknownApproval"], basis="proposed")  # fmt: skip
 
 # Another action, whatever the status.
 SWAPS: Final = {
@@ -135,7 +135,8 @@ resolve("query-dropped", "The query left out.", approval(of=QUERY), order(), "de
         clauses="7.1-1 7-2", control="query-same", flags=["SubstitutedAction"])  # fmt: skip
 resolve("number-same", "2400.0 is 2400, and the host has no case: the same action.", approval(),
         order("https://API.example.com/orders", PARAMS.replace("2400", "2400.0"), "post"), "allow", "consumed",
-        clauses="7.1-1", control="swap-param-changed")  # fmt: skip
+        clauses="7.1-1 3-2", control="swap-param-changed",
+        basis="proposed")  # fmt: skip
 # One fingerprint, two requests.
 for parked, asked in (("%fe", "%ff"), ("%ff", "%fe")):
     name = f"invalid-utf8-{asked[1:]}"

@@ -114,7 +114,7 @@ story("receipts-default", "What the default allowed or parked has no rule.", ope
       propose("allow", READ, rule=None), export(BEFORE, receipt("execution", "allow")), clauses="8-9",
       section="8", basis="proposed", flags=["ReceiptTrail"])  # fmt: skip
 story("summary-params", "The params in a summary are canonical: sorted, without blanks, not escaped.", opened(),
-      propose("deny", order("https://API.example.com/x", '{"b": 2400.0, "a": ["caf\\u00e9", null]}', "delete")),
+      propose("deny", order("https://API.example.com/x", '{"b": 2400, "a": ["caf\\u00e9", null]}', "delete")),
       propose("deny", order("https://api.example.com", "{}", "DELETE")),
       export(receipt("decision", "deny",
                      action_summary='DELETE api.example.com/x {"a":["caf\u00e9",null],"b":2400}'),
@@ -153,7 +153,7 @@ story("policy-digest-order", "Neither the order of keys nor comments change the 
       clauses="8-18", section="8", basis="proposed", level="SHOULD", flags=["ReceiptTrail"])  # fmt: skip
 story("times-forward", "Receipt times do not run backwards with the clock.", opened(),
       propose("deny", order(method="DELETE"), now="12:00:00"), propose("deny", order(method="DELETE"), now="11:00:00"),
-      propose("deny", order(method="DELETE"), now="12:00:05.5"),
+      propose("deny", order(method="DELETE"), now="12:00:05.500000"),
       export(receipt("decision", "deny", ts="2026-01-01T12:00:00.000000+00:00"),
              receipt("decision", "deny", ts="2026-01-01T12:00:00.000000+00:00"),
              receipt("decision", "deny", ts="2026-01-01T12:00:05.500000+00:00")),
@@ -192,7 +192,7 @@ story("swap", "Another action is refused, and costs the approval nothing.", open
 story("swap-same", "The same action in another spelling is released.", opened(),
       park(order(URL + "?b=2&a=%41")), yes(),
       resolve("allow", order("https://API.example.com/orders?a=A&b=2",
-                             '{"destination":"internal","currency":"USD","amount":2400.0}', "post",
+                             '{"destination":"internal","currency":"USD","amount":2400}', "post",
                              f" {INSTRUCTION}\n")),
       clauses="7.1-1 7.1-2")  # fmt: skip
 story("intent-swap", "Another instruction is refused, and costs the approval nothing.", opened(), park(), yes(),
@@ -273,7 +273,7 @@ story("rate", "Each execution counts once, whatever was written about it.", open
       propose("deny", READ, rule="read"), clauses="5-12 8-11", section="5", errata=(30, 32),
       flags=["RateCount", "LostState"])  # fmt: skip
 story("rate-denied", "What was denied or swapped does not count.", opened(LIMITED),
-      propose("deny", order(method="DELETE")), propose("deny", action("https://api.example.com/a#b")),
+      propose("deny", order(method="DELETE")), propose("deny", order("https://api.example.com/x", method="PUT")),
       propose("allow", READ), propose("allow", READ), propose("deny", READ), clauses="5-12 8-11", section="5",
       errata=32, flags=["RateCount"])  # fmt: skip
 story("rate-parked", "Of two actions parked while the limit was free, one is released.", opened(LIMITED), park(),
