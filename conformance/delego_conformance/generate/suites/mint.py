@@ -29,7 +29,7 @@ def minted(slug: str, comment: str, claims: JSONObject, seed: bytes = forging.TO
                 "public_key_hex": forging.public_key(seed).hex(),
             },
         },
-        clauses="9-1 9-4 9-5",
+        clauses="9-1 9-4 9-5 9-7",
         basis="spec",
         control="lifetime-301",
     )
@@ -69,7 +69,7 @@ fails("lifetime-301", "exp lies 301 seconds after iat.", "9-4", exp=NOW + 301, b
 fails("lifetime-0", "exp is iat.", "9-4", exp=NOW)
 fails("lifetime-negative", "exp lies before iat.", "9-4", exp=NOW - 1)
 for name in REQUIRED:
-    fails(f"{name}-missing", f"No {name}.", "9-1 9.1-11", without=name, basis="spec")
+    fails(f"{name}-missing", f"No {name}.", "9-7 9-1", without=name, basis="spec")
 fails("jti-empty", "jti is empty.", "9.1-11", jti="")
 fails("cns-empty", "cns is empty.", "9.1-11", cns="")
 fails("aud-empty", "aud is empty.", "9.1-11", aud="")
