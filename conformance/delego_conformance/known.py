@@ -6,7 +6,7 @@ FP-0042  the query is not sorted yet, our issue 17
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from pathlib import Path
 
 from delego_conformance.errors import KnownFailuresError
@@ -41,9 +41,3 @@ def read_known(text: str, ids: Container[str], *, source: str) -> dict[str, str]
             raise KnownFailuresError(where, f"{one} has no reason; write '{one}  why it fails'")
         known[one] = reason.strip()
     return known
-
-
-def known_text(failures: Mapping[str, str]) -> str:
-    """A file of known failures, to be edited: id → reason."""
-    lines = [f"{one}  {' '.join(reason.split())}" for one, reason in failures.items()]
-    return "\n".join(["# Known failures: vector, reason.", *lines]) + "\n"

@@ -146,7 +146,7 @@ class _Pass:
         self.is_ended = False  # there is nothing more to be found out
 
     def through(self, vectors: Sequence[Vector]) -> dict[str, Outcome]:
-        """The outcome of each vector. The program is ended afterwards, so that the next pass has a new one."""
+        """The outcome of each vector. The program is ended afterwards: the next pass has a new one."""
         found: dict[str, Outcome] = {}
         last: str | None = None
         for vector in vectors:

@@ -107,7 +107,7 @@ def read_suite(document: JSONObject, source: str) -> Iterable[Vector]:
 
 
 def _vector(test: JSONObject, suite: str) -> Vector:
-    steps = test["steps"] if "steps" in test else [test]
+    steps = test.get("steps", [test])
     relation = None
     if "relation" in test:
         stated = dict(test["relation"])
