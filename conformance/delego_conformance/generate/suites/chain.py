@@ -346,6 +346,7 @@ case(
     [SOUND[0], {**SOUND[1], "rule": "x"}, {**SOUND[2], "signature": SOUND[0]["signature"]}],
     ["1 content", "2 signature"],
     "8.1-1",
+    errata=38,
     basis="spec",
 )
 case(
@@ -354,6 +355,7 @@ case(
     edited(1, prev_hash=OTHER, signature=SOUND[0]["signature"]),
     ["1 content", "1 linkage", "1 signature"],
     "8.1-1",
+    errata=38,
     basis="spec",
 )
 case(

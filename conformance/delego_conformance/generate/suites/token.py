@@ -29,7 +29,6 @@ case: Final = Cases(SUITE)
 NO_VECTOR: Final = {
     "§9-3": "When a token is minted can only be seen inside an authorizer.",
     "§9-6": "The wire has no authorizer that fails to mint.",
-    "§9.1-3": "The lists of a request stand for the store; whether an insert is atomic cannot be seen in one answer.",
 }
 
 HEAD, BODY, SIGNATURE = GOOD.split(".")
