@@ -64,7 +64,7 @@ limit("no-limit", "Without a rate limit, nothing is counted.", policy(rule(GET))
 for name, width in (("minute", 60), ("hour", 3600), ("day", 86_400)):
     one = limited(f"{{ max: 1, per: {name} }}")
     limit(f"{name}-just-inside", f"One microsecond less than a {name} old: it counts.", one,
-          ages(width - MICRO), "deny", control=f"{name}-at-edge", flags=["RateWindow"])  # fmt: skip
+          ages(width - MICRO), "deny", control=f"{name}-just-outside", flags=["RateWindow"])  # fmt: skip
     limit(f"{name}-at-edge", f"Exactly a {name} old: it counts no more.", one, ages(width), "allow",
           control=f"{name}-just-inside", flags=["RateWindow"], basis="proposed")  # fmt: skip
     limit(f"{name}-just-outside", f"One microsecond more than a {name} old: it counts no more.", one,
@@ -99,7 +99,7 @@ limit("rule-called-null-used", "Its own allows count.", NAMED_NULL, ages(1, rule
 limit("no-ledger", "Without a ledger, a limit cannot be checked: it fails.", TWO, None, "deny",
       control="unused", clauses="5-6 5-12", flags=["NoLedger"])  # fmt: skip
 limit("no-ledger-no-limit", "Without a ledger, what has no limit is decided.", policy(rule(GET)), None, "allow",
-      control="no-ledger", clauses="5-6")  # fmt: skip
+      control="used-up", clauses="5-6")  # fmt: skip
 for name, age in (("an-hour", -3600.0), ("a-minute", -60.0), ("three-seconds", -3.0)):
     limit(f"future-{name}", "A receipt of the future: the clock, or the ledger, is not to be trusted.", TWO,
           ages(age), "deny", control="one-left", clauses="5-13", flags=["RateFuture"],
@@ -108,7 +108,7 @@ limit("future-and-past", "One receipt of the future among others.", limited("{ m
       ages(10, 20, -3600, 30), "deny", control="one-left", clauses="5-13", flags=["RateFuture"],
       basis="proposed")  # fmt: skip
 limit("future-no-limit", "Without a rate limit, the time of earlier receipts does not matter.",
-      policy(rule(GET)), ages(-3600), "allow", control="future-an-hour", clauses="5-13",
+      policy(rule(GET)), ages(-3600), "allow", control="used-up", clauses="5-13",
       basis="proposed")  # fmt: skip
 SUITE.add(
     "future-tolerated", "A second ahead, and the limit is used up besides: denied, however that is read.",

@@ -157,7 +157,7 @@ for name, asked_for, was_parked, flag in HAZARDOUS:
               control="approved", basis="proposed", flags=[flag])  # fmt: skip
 TOOL: Final = order("tool://files/read", "{}", "CALL")
 resolve("scheme-same", "A tool, as it was parked.", approval(of=TOOL), TOOL, "allow", "consumed", clauses="7-3",
-        control="scheme-other")  # fmt: skip
+        control="swap-method")  # fmt: skip
 resolve("scheme-other", "mcp:// has the fingerprint of tool://, and is another action.", approval(of=TOOL),
         order("mcp://files/read", "{}", "CALL"), "deny", "approved", clauses="7-3 7-2", control="scheme-same",
         basis="proposed", flags=["SchemeConfusion"])  # fmt: skip
@@ -189,11 +189,11 @@ for status, outcome, still in (("approved", "allow", "consumed"), ("pending", "n
     what = "its release window" if status == "approved" else "its time"
     clauses = "7-9 7-10" if status == "approved" else "7-9"
     resolve(f"time-{status}-left", f"A microsecond before {what} is over.", approval(status, expires_at=AFTER),
-            order(), outcome, still, clauses=clauses, control=f"time-{status}-now", errata=45,
+            order(), outcome, still, clauses=clauses, control="denied", errata=45,
             basis="proposed")  # fmt: skip
     resolve(f"time-{status}-none", "An approval without a limit does not expire.",
             approval(status, expires_at=None), order(), outcome, still, clauses=clauses, errata=45,
-            control=f"time-{status}-now")  # fmt: skip
+            control="denied")  # fmt: skip
     for name, expires_at in (("now", NOW), ("over", BEFORE)):
         resolve(f"time-{status}-{name}", f"At {what}, and after it, it is expired, stored so or not.",
                 approval(status, expires_at=expires_at), order(), "deny", "expired", clauses=clauses,

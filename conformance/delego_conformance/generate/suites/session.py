@@ -229,7 +229,7 @@ for parallel in (8, 16):
 story("race-pending", "However many ask at once: before the yes, there is no effect.", opened(), park(), race(0),
       yes(), race(1), clauses="7.1-3 7-1", errata=44, section="7.1", flags=["NotYetApproved"])  # fmt: skip
 story("race-denied", "However many ask at once: after a no, there is no effect.", opened(), park(), no(), race(0),
-      resolve("deny"), clauses="7.1-3 7.2-3", errata=44, section="7.1", control="race-8",
+      resolve("deny"), clauses="7.1-3 7.2-3", errata=44, section="7.1",
       flags=["FinalStatus"])  # fmt: skip
 story("race-swap", "However many ask at once for another action, there is no effect.", opened(), park(), yes(),
       race(0, 8, order(params="{}")), race(1), clauses="7.1-1 7.1-3", errata=44, section="7.1",
@@ -322,7 +322,7 @@ story("self-approval-default", "Duties are separate unless configured otherwise.
       section="7.2", basis="proposed", flags=["SelfApproval"])  # fmt: skip
 story("self-approval-off", "Where duties are not separate, the proposer may approve.", opened(separate_duties=False),
       park(by="alice"), yes(), resolve("allow"), clauses="7.2-4", section="7.2", requires=CONFIG,
-      basis="proposed", control="self-approval", level="MAY")  # fmt: skip
+      basis="proposed", level="MAY")  # fmt: skip
 story("approvers-named", "Where approvers are named, nobody else's decision counts, not even a no.",
       opened(approvers=["alice", "bob"]), park(), yes("pending", who="mallory", counts=False),
       yes("pending", who="Alice", counts=False), no("pending", who="mallory", counts=False),
@@ -345,7 +345,7 @@ story("fewer-approvers-since", "Two were required when it was parked: one is not
 MINUTE: Final[dict[str, Any]] = {"approval_seconds": 60, "release_seconds": 30}
 story("in-time", "Decided and released in the last moments.", opened(**MINUTE), park(now="12:00:00"),
       yes(now="12:00:59.999999"), resolve("allow", now="12:01:29.999998"), clauses="7-9 7-10", requires=BOTH,
-      errata=45, basis="proposed", control="decided-late")  # fmt: skip
+      errata=45, basis="proposed")  # fmt: skip
 story("decided-late", "In the moment of its expiry, an approval is expired: no decision counts.", opened(**MINUTE),
       park(now="12:00:00"), yes("expired", counts=False, now="12:01:00"),
       no("expired", counts=False, now="12:01:00"), resolve("deny", now="12:01:00"), clauses="7-9 7.2-6",
