@@ -8,12 +8,12 @@ from typing import Final
 
 from delego_conformance.errors import StartError
 from delego_conformance.process import Adapter
-from delego_conformance.replies import PROTOCOL, read_hello
+from delego_conformance.replies import PROTOCOL, is_reply_to, read_hello
 from delego_conformance.results import Implementation
 from delego_conformance.vectors import DEFAULT_CTX, JSONObject
 
 IN_A_ROW: Final = 20  # vectors without a usable reply, before nothing more is asked
-LOST: Final = 600.0  # seconds that vectors without a usable reply and new starts may cost altogether
+LOST: Final = 300.0  # seconds that vectors without a usable reply and new starts may cost altogether
 START: Final = 3  # times the time-out, for the first reply: some have a virtual machine to load
 
 
@@ -32,6 +32,8 @@ class Driver:
         self._implementation: Implementation | None = None
         self.restarts = 0  # after trouble
         self.gave_up: str | None = None
+        self.late: str | None = None  # what came for the request before the last one, in its stead
+        self._last_id = ""  # of the request before, if it went to this start
 
     def open(self) -> Implementation:
         """Start it and say hello. Raises StartError."""
@@ -52,7 +54,7 @@ class Driver:
             implementation = read_hello(reply, self._command)
         except StartError as error:
             self.close()
-            words = adapter.take_stderr().strip().splitlines()
+            words = self.take_stderr().strip().splitlines()
             raise _with_words(error, words[-1]) if words else error from None
         before = self._implementation
         if before is not None and _claims(before) != _claims(implementation):
@@ -72,21 +74,26 @@ class Driver:
             except StartError as error:
                 self._trouble(begun)
                 return None, f"it cannot be started again: {error}"
+            self._last_id = ""
         assert self._adapter is not None  # noqa: S101  # open() has just seen to it
         reply, problem = self._adapter.ask(request)
         if problem is None:
             self._troubles = 0
         else:
+            if self._last_id and is_reply_to(self._adapter.last_line, self._last_id):
+                problem = self.late = f"it answered {self._last_id} a second time"
             self.close()
             self._trouble(begun)
+        self._last_id = request["id"]
         return reply, problem
 
     def stray(self) -> str | None:
         """What it wrote since its last reply, which is against the rules; it is ended then."""
         problem = self._adapter.stray() if self._adapter is not None else None
         if problem is not None:
+            begun = time.monotonic()
             self.close()
-            self._was_trouble = True
+            self._trouble(begun)
         return problem
 
     def take_stderr(self) -> str:

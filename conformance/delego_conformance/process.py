@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from delego_conformance.errors import StartError
-from delego_conformance.replies import MAX_LINE, encode_request, read_reply
+from delego_conformance.replies import MAX_LINE, encode_request, quoted, read_reply
 from delego_conformance.vectors import DEFAULT_CTX, JSONObject
 
 if sys.platform != "win32":
@@ -48,6 +48,7 @@ class Adapter:
         self._is_over = False  # standard output has ended
         self._is_deaf = False  # standard input was closed by the other side
         self._stderr = bytearray()
+        self.last_line = b""  # that was read as a reply
 
     def start(self) -> None:
         """Start the program. Raises StartError if there is none."""
@@ -73,10 +74,12 @@ class Adapter:
 
     def ask(self, request: JSONObject, timeout: float | None = None) -> tuple[JSONObject | None, str | None]:
         """The reply, and what was wrong in a line. Once something was wrong, ``stop`` it and take another."""
+        self.last_line = b""
         self._requests.put(encode_request(request))
         line, problem = self._next_line(timeout or self._timeout)
         if line is None:
             return None, problem
+        self.last_line = line
         reply, problem = read_reply(line, request["id"])
         return reply, problem or self.stray()
 
@@ -84,8 +87,7 @@ class Adapter:
         """What it has written without being asked, in a line; None if it kept silent."""
         with self._news:
             if self._lines:
-                _, problem = read_reply(self._lines[0], "")
-                return f"it wrote a line that nobody asked for; {problem}"
+                return f"it wrote a line that nobody asked for: {quoted(self._lines[0])}"
             return "it wrote a line that nobody asked for, over 16 MiB" if self._is_overlong else None
 
     def take_stderr(self) -> str:

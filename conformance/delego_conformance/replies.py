@@ -27,9 +27,14 @@ def read_reply(line: bytes, request_id: str) -> tuple[JSONObject | None, str | N
     try:
         reply = strict_json(line)
     except ValueError as error:
-        return None, f"the reply {error}: {_start(line)}"
+        return None, f"the reply {error}: {quoted(line)}"
     problem = _problem(reply, request_id)
-    return (reply, None) if problem is None else (None, f"the reply {problem}: {_start(line)}")
+    return (reply, None) if problem is None else (None, f"the reply {problem}: {quoted(line)}")
+
+
+def is_reply_to(line: bytes, request_id: str) -> bool:
+    """Whether a line would do as the reply to this request."""
+    return read_reply(line, request_id)[1] is None
 
 
 def read_hello(reply: JSONObject, command: Sequence[str]) -> Implementation:
@@ -88,7 +93,8 @@ def _problem(reply: Any, request_id: str) -> str | None:
     return None
 
 
-def _start(line: bytes) -> str:
+def quoted(line: bytes) -> str:
+    """How a line begins, in printable ASCII."""
     text = line[:81].decode("ascii", "backslashreplace")
     quoted = json.dumps(text[:80])
     return f"{quoted}…" if len(line) > 80 else quoted

@@ -154,7 +154,9 @@ class _Pass:
             if self._driver.gave_up is not None:
                 found[vector.id] = Outcome("error", self._driver.gave_up, is_usable=False)
             else:
+                self._driver.late = None
                 found[vector.id] = _outcome(self._driver, vector)
+                _blame(found, last, self._driver.late)
                 last = vector.id
             self.done += 1
             if self._progress is not None:

@@ -30,7 +30,7 @@ def _part(token: object, number: int) -> Any:
     try:
         part = str(token).split(".")[number]
         return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, IndexError, binascii.Error):
+    except (ValueError, IndexError, RecursionError, binascii.Error):
         return {}
 
 
