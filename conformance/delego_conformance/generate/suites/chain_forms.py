@@ -109,7 +109,6 @@ for slug, comment, literal in (
     ("seq-true", "seq is true, which some languages take for 1.", True),
     ("seq-null", "seq is null.", None),
     ("seq-1.5", "seq is no integer.", 1.5),
-    ("seq-negative", "seq is −1.", -1),
 ):
     case(
         slug,
@@ -120,6 +119,16 @@ for slug, comment, literal in (
         errata=34,
         flags=("WrongForm",),
     )
+
+case(
+    "seq-negative",
+    "seq is −1, and signed: neither the place that is expected nor a place at all.",
+    members(seq=-1),
+    ["-1 seq", "-1 structure", "2 seq"],
+    "8.1-7 8.1-5 8.1-1",
+    errata=34,
+    flags=("WrongForm",),
+)
 
 for slug, comment, ts in (
     ("z", "Z for +00:00.", "2026-01-01T12:00:00.000000Z"),
