@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from delego_conformance.cli_report import matrix_command, report_command
 from delego_conformance.cli_run import command as run_command
 from delego_conformance.explain import WIDTH, explain, explanation, load_clauses
 from delego_conformance.filters import Filter, filters
@@ -52,6 +53,8 @@ def group() -> None:
 
 
 group.add_command(run_command)
+group.add_command(report_command)
+group.add_command(matrix_command)
 
 
 @group.command("list")

@@ -80,6 +80,7 @@ class Run:
     roles: tuple[RoleVerdict, ...] = ()
     restarts: int = 0
     notes: dict[str, JSONObject] = field(default_factory=dict)  # of the flags
+    partial: bool = False  # some of the vectors were not to be sent: no verdict on the implementation
 
     @property
     def conformant(self) -> bool:

@@ -67,6 +67,7 @@ def run(
             second = passing.through(_shuffled(again, seed, 2))
     finally:
         driver.close()
+    partial = select is not None or passing.is_ended
     found = results(chosen, (first, second), implementation=implementation, known=known)
     return Run(
         implementation=implementation,
@@ -78,9 +79,10 @@ def run(
         seed=seed,
         vectors_sha256=dict(digests or {}),
         results=found,
-        roles=role_verdicts(implementation, found, strict=strict, partial=len(chosen) < len(vectors)),
+        roles=role_verdicts(implementation, found, strict=strict, partial=partial),
         restarts=driver.restarts,
         notes=dict(notes or {}),
+        partial=partial,
     )
 
 

@@ -20,6 +20,8 @@ def _label(run: Run) -> str:
 def _message(run: Run) -> dict[str, str]:
     if not run.roles:
         return {"message": "no role claimed", "color": "lightgrey"}
+    if run.partial:
+        return {"message": "judged in part", "color": "lightgrey"}
     if run.conformant:
         return {"message": ", ".join(role.role for role in run.roles), "color": "brightgreen"}
     good = [role.role for role in run.roles if role.conformant]

@@ -99,6 +99,11 @@ def heading(section: str) -> tuple[str, str]:
 
 def verdict_line(run: Run) -> str:
     """The verdict in one line."""
+    verdict = _verdict(run)
+    return f"in part of the vectors only: {verdict}" if run.partial else verdict
+
+
+def _verdict(run: Run) -> str:
     if not run.roles:
         return "not conformant: no role is claimed"
     if run.conformant:

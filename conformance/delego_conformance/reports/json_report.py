@@ -49,6 +49,7 @@ def _document(run: Run) -> JSONObject:
             "seconds": round(run.seconds, 6),
             "seed": run.seed,
             "restarts": run.restarts,
+            "partial": run.partial,
         },
         "roles": [
             {"role": one.role, "conformant": one.conformant, "passed": one.passed, "counted": one.counted}
@@ -142,6 +143,7 @@ def _run(document: JSONObject) -> Run:
         roles=tuple(RoleVerdict(**role) for role in document["roles"]),
         restarts=run["restarts"],
         notes=document["notes"],
+        partial=run.get("partial", False),
     )
 
 
