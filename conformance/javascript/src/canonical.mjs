@@ -60,6 +60,20 @@ export function canonicalNumber(number) {
 }
 
 /**
+ * Compares two numbers in plain decimal digits exactly (§5-8).
+ * @param {string} left without a sign
+ * @param {string} right without a sign
+ * @returns {number} below 0, 0 or above 0
+ */
+export function compareDecimals(left, right) {
+  const [[leftWhole, leftPart = ""], [rightWhole, rightPart = ""]] = [left.split("."), right.split(".")];
+  const width = Math.max(leftPart.length, rightPart.length);
+  const one = BigInt(leftWhole + leftPart.padEnd(width, "0"));
+  const other = BigInt(rightWhole + rightPart.padEnd(width, "0"));
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/**
  * The names of an object in canonical order, or null where the two orders differ (§3-5).
  * @param {Map<string, unknown>} object
  * @returns {string[] | null}
@@ -74,33 +88,49 @@ export function sortedNames(object) {
   return names;
 }
 
+function refuseValue(steps, problem) {
+  throw new Refusal("canonical", `${pathText(steps)}: ${problem}`);
+}
+
+// `steps` is the way to the value; it is one array for the whole walk, because most walks find nothing.
 function canonicalAt(value, steps) {
   if (typeof value === "string") {
-    if (hasLoneSurrogate(value)) throw new Refusal("canonical", `${pathText(steps)}: contains a lone surrogate`);
+    if (hasLoneSurrogate(value)) refuseValue(steps, "contains a lone surrogate");
     return JSON.stringify(value);
   }
   if (value === null || value === true || value === false) return String(value);
   if (value instanceof JsonNumber) {
     const found = canonicalNumber(value);
-    if ("problem" in found) throw new Refusal("canonical", `${pathText(steps)}: ${found.problem}`);
+    if ("problem" in found) refuseValue(steps, found.problem);
     return found.text;
   }
-  if (steps.length >= MAX_DEPTH) {
-    throw new Refusal("canonical", `${pathText(steps)}: is nested deeper than ${MAX_DEPTH}`);
+  if (steps.length >= MAX_DEPTH) refuseValue(steps, `is nested deeper than ${MAX_DEPTH}`);
+  return Array.isArray(value) ? canonicalArray(value, steps) : canonicalObject(value, steps);
+}
+
+function canonicalArray(value, steps) {
+  let text = "[";
+  for (let index = 0; index < value.length; index += 1) {
+    steps.push(index);
+    text += (index === 0 ? "" : ",") + canonicalAt(value[index], steps);
+    steps.pop();
   }
-  if (Array.isArray(value)) {
-    return `[${value.map((each, index) => canonicalAt(each, [...steps, index])).join(",")}]`;
-  }
+  return `${text}]`;
+}
+
+function canonicalObject(value, steps) {
   const names = sortedNames(value);
   if (names === null) {
-    const problem = "has keys that sort differently by code point and by UTF-16 unit; rename one of them";
-    throw new Refusal("canonical", `${pathText(steps)}: ${problem}`);
+    refuseValue(steps, "has keys that sort differently by code point and by UTF-16 unit; rename one of them");
   }
-  const members = names.map((name) => {
-    if (hasLoneSurrogate(name)) throw new Refusal("canonical", `${pathText(steps)}: has a name with a lone surrogate`);
-    return `${JSON.stringify(name)}:${canonicalAt(value.get(name), [...steps, name])}`;
-  });
-  return `{${members.join(",")}}`;
+  let text = "{";
+  for (const name of names) {
+    if (hasLoneSurrogate(name)) refuseValue(steps, "has a name with a lone surrogate");
+    steps.push(name);
+    text += `${text === "{" ? "" : ","}${JSON.stringify(name)}:${canonicalAt(value.get(name), steps)}`;
+    steps.pop();
+  }
+  return `${text}}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 // What a policy says of an action (§6), and the whole decision: hazards first (§4-13).
 
-import { canonicalNumber, sameValue } from "./canonical.mjs";
+import { canonicalNumber, compareDecimals, sameValue } from "./canonical.mjs";
 import { findHazards } from "./hazards.mjs";
 import { JsonNumber } from "./json.mjs";
 import { numberText, textRepr, valueRepr } from "./pyrepr.mjs";
@@ -124,20 +124,6 @@ function checkAmount(constraint, params) {
   const max = numberText(constraint.get("max"));
   if (compareDecimals(shown, max) <= 0) return { holds: true, reason: `amount: ${shown} within max ${max}` };
   return fails(`${shown} exceeds max ${max}${currency === undefined ? "" : ` ${currency}`}`);
-}
-
-/**
- * Compares two numbers in plain decimal digits exactly (§5-8).
- * @param {string} left
- * @param {string} right
- * @returns {number} below 0, 0 or above 0
- */
-export function compareDecimals(left, right) {
-  const [[leftWhole, leftPart = ""], [rightWhole, rightPart = ""]] = [left.split("."), right.split(".")];
-  const width = Math.max(leftPart.length, rightPart.length);
-  const one = BigInt(leftWhole + leftPart.padEnd(width, "0"));
-  const other = BigInt(rightWhole + rightPart.padEnd(width, "0"));
-  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 // --- allow_list and rate_limit ----------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // The text of a YAML document and its scalars; yaml.mjs has the collections.
 
+import { canonicalNumber, compareDecimals } from "./canonical.mjs";
 import { Refusal } from "./errors.mjs";
 import { JsonNumber, hasLoneSurrogate } from "./json.mjs";
 
@@ -24,9 +25,19 @@ const HEX_ESCAPES = { x: 2, u: 4, U: 8 };
  */
 export function resolvePlain(text) {
   if (WORDS.has(text)) return { value: WORDS.get(text) };
-  if (JSON_NUMBER.test(text)) return { value: new JsonNumber(text) };
+  if (JSON_NUMBER.test(text)) return resolveNumber(new JsonNumber(text));
   if (OTHER_NUMBER.test(text)) return { problem: `'${text}' is read differently by different programs; write it as JSON does, or quote it` };
   return { value: text };
+}
+
+// What a double does not keep would be another limit than the one that was written.
+function resolveNumber(number) {
+  const found = canonicalNumber(number);
+  const digits = (text) => text.replace("-", "");
+  if ("text" in found && compareDecimals(digits(found.text), digits(number.text)) !== 0) {
+    return { problem: `'${number.text}' has more digits than a number keeps; write ${found.text} or quote it` };
+  }
+  return { value: number };
 }
 
 /** A text with a position in it, and the scalars that may begin there. */
