@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from importlib import resources
 from typing import Final, Literal
 
@@ -32,8 +33,12 @@ def operation_schema(op: str, part: Literal["args", "result"]) -> JSONObject:
 
 def problems(schema: JSONObject, document: object) -> list[str]:
     """What is wrong with a document, each with its place as in ``tests/0/id: …``; empty if nothing is."""
-    validator = jsonschema_rs.Draft202012Validator(schema)
     return [
         f"{'/'.join(map(str, error.instance_path)) or 'document'}: {error.message}"
-        for error in validator.iter_errors(document)
+        for error in _validator(json.dumps(schema)).iter_errors(document)
     ]
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(json.loads(schema))

@@ -70,6 +70,13 @@ def test_hello_says_what_is_claimed_and_refuses_other_protocols() -> None:
     assert list(ask("hello", protocol=[2])) == ["unsupported"]
 
 
+@pytest.mark.parametrize("wrong", [{"v": 2}, {"op": 1}, {"args": []}, {"ctx": None}])
+def test_a_request_of_another_form_is_an_error(wrong: dict[str, Any]) -> None:
+    request = {"v": 1, "id": "1", "op": "echo", "args": {}, "ctx": {}, **wrong}
+    reply, _ = answer_line(json.dumps(request).encode(), HELLO, OPERATIONS)
+    assert list(json.loads(reply)) == ["id", "error"]
+
+
 @given(st.binary() | st.text().map(str.encode))
 def test_random_bytes_get_one_line_of_json_that_is_no_result(line: bytes) -> None:
     reply, ends = answer_line(line, HELLO, OPERATIONS)

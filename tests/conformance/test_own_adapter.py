@@ -28,14 +28,13 @@ KID = hashlib.sha256(bytes.fromhex(KEY)).hexdigest()[:16]
 
 
 def hashes(action: dict[str, Any]) -> dict[str, str]:
-    hashed = {name: action[name] for name in ("method", "url", "params_json") if name in action}
+    hashed = {name: value for name, value in action.items() if name != "instruction"}
     found: dict[str, str] = answer("fingerprint", hashed, CTX)
     return {**found, **answer("intent_hash", {"instruction": action["instruction"]}, CTX)}
 
 
-@cache
-def schema_of(op: str, part: Any) -> dict[str, Any]:
-    return operation_schema(op, part)
+schema_of = cache(operation_schema)
+load = cache(load_schema)
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -69,9 +68,9 @@ def _faults(vector: Vector) -> list[str]:
         request = {"v": 1, "id": vector.id, "op": step.op, "args": args, "ctx": step.ctx}
         reply = json.loads(answer_line(json.dumps(request).encode(), HELLO, OPERATIONS)[0])
         faults = [
-            *problems(load_schema("request"), request),
+            *problems(load("request"), request),
             *problems(schema_of(step.op, "args"), args),
-            *problems(load_schema("reply"), reply),
+            *problems(load("reply"), reply),
             *(problems(schema_of(step.op, "result"), reply["ok"]) if "ok" in reply else ()),
         ]
         wrong = mismatch(step.expect, reply)

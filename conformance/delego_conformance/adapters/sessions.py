@@ -51,6 +51,7 @@ from delego_spec import (
 FEATURES: Final = ("session", "session.config", "clock")
 RACERS: Final = 4  # processes of a race; the threads are spread over them
 PATIENCE: Final = 60.0  # seconds until a race is given up
+LAST_WORDS: Final = 5.0  # seconds for a process to end by itself
 
 _FORK: Final = multiprocessing.get_context("fork")  # what the core is here, it is in each process
 _CONFIG: Final = {  # name in a session's config → name in the configuration file
@@ -136,9 +137,15 @@ class _Child:
     def kill(self) -> None:
         """As a crash would: nothing is closed, nothing is said."""
         self._process.kill()
+        self.end()
+
+    def end(self) -> None:
+        """Hang up, on which it ends by itself."""
+        self._connection.close()
+        self._process.join(LAST_WORDS)
+        self._process.kill()
         self._process.join()
         self._process.close()
-        self._connection.close()
 
 
 def _fork(target: Callable[..., None], *args: Any) -> ForkProcess:
@@ -158,8 +165,8 @@ def _live(house: _House, now: Micros, connection: Connection, other_end: Connect
         while True:
             op, args, resident.now = connection.recv()
             connection.send(resident.answer(op, args))
-    except EOFError:  # the adapter ended without a word
-        shutil.rmtree(house.folder, ignore_errors=True)
+    except (EOFError, ConnectionError):  # nobody asks any more
+        shutil.rmtree(house.folder, ignore_errors=True)  # the adapter may have been killed
 
 
 class _Resident:
@@ -308,7 +315,7 @@ class Sessions:
     def close(self) -> None:
         """End the session, if there is one, and take away all that it has left."""
         if self._child is not None:
-            self._child.kill()
+            self._child.end()
         if self._house is not None:
             shutil.rmtree(self._house.folder, ignore_errors=True)
         self._child = self._house = None
