@@ -38,9 +38,14 @@ def key_id(seed: bytes) -> str:
     return hashlib.sha256(public_key(seed)).hexdigest()[:16]
 
 
+def canonical(value: Any) -> bytes:
+    """The bytes of §3, for values on which there is no dispute."""
+    return rfc8785.dumps(value)
+
+
 def digest(value: Any) -> str:
-    """``H`` of §3, for values on which there is no dispute."""
-    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+    """``H`` of §3."""
+    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 # --- receipts ---------------------------------------------------------------------------------------------
@@ -78,7 +83,7 @@ def chain(*changes: JSONObject, seed: bytes = LEDGER_SEED) -> list[JSONObject]:
 
 def line(receipt: JSONObject) -> bytes:
     """A receipt as one line of canonical JSON."""
-    return rfc8785.dumps(receipt)
+    return canonical(receipt)
 
 
 def lines(receipts: list[JSONObject]) -> bytes:
@@ -108,9 +113,9 @@ SIGNED_PREFIX: Final = b"delego-approval-decision-v1\n"
 
 
 def decision(members: JSONObject, bound: JSONObject, seed: bytes = ALICE_SEED) -> JSONObject:
-    """A callback with its signature (§7.3-1). ``bound``: the three hashes; an absent note is signed as null."""
+    """A callback with its signature (§7.3-1); an absent note is signed as null. ``bound``: three hashes."""
     covered = {"decision_note": None, **members, **bound}
-    return {**members, "signature": sign(seed, SIGNED_PREFIX + rfc8785.dumps(covered)).hex()}
+    return {**members, "signature": sign(seed, SIGNED_PREFIX + canonical(covered)).hex()}
 
 
 def evidence_digest(callback: JSONObject, bound: JSONObject) -> str:

@@ -90,12 +90,13 @@ def signed(seed: bytes = ALICE_SEED, **change: Any) -> JSONObject:
 # --- what counts ------------------------------------------------------------------------------------------
 
 case("yes", "The callback of SPEC.md.", YES, counts(YES), "7.3-1 7.3-2 7.3-3", errata=47)
-for slug, comment, change, clauses in (
+SOUND: Final[list[tuple[str, str, JSONObject, str]]] = [
     ("no", "A signed no.", {"decision": "deny"}, "7.3-1"),
     ("note", "A note is signed as it stands.", {"decision_note": 'fine, – é \u2028 "x"'}, "7.3-1 7.3-2"),
     ("ts-with-z", "A time with Z is signed as it is written.", {"ts": "2026-01-01T12:00:58Z"}, "7.3-1"),
     ("ts-to-nanoseconds", "Nine digits of a second.", {"ts": "2026-01-01T12:00:58.123456789Z"}, "7.3-1"),
-):
+]
+for slug, comment, change, clauses in SOUND:
     callback = signed(**change)
     case(slug, comment, callback, counts(callback), clauses, errata=47)
 case(
@@ -201,6 +202,7 @@ for slug, comment, name in (
     ("another-instruction", "The person decided under another instruction.", "intent_hash"),
     ("another-text", "The person saw another text.", "display_hash"),
 ):
+    another: JSONObject = {name: "ab" * 32}
     case(
         slug,
         comment,
@@ -208,20 +210,20 @@ for slug, comment, name in (
         refused("signature"),
         "7.3-4 7.3-1",
         flags=("SubstitutedAction",),
-        **{name: "ab" * 32},
+        **another,
     )
-    given = forging.decision(MEMBERS, {**BOUND, name: "ab" * 32})
+    given = forging.decision(MEMBERS, {**BOUND, **another})
     case(
         f"{slug}-named",
         f"{comment} The callback brings that hash itself.",
-        {**given, name: "ab" * 32},
+        {**given, **another},
         refused("malformed"),
         "7.3-4 2.2-10",
         flags=("SubstitutedAction",),
     )
 FLIPPED: Final = bytes([bytes.fromhex(YES["signature"])[0] ^ 1]) + bytes.fromhex(YES["signature"])[1:]
 S_PLUS_L: Final = int.from_bytes(bytes.fromhex(YES["signature"])[32:], "little") + forging.L
-COVERED: Final = forging.rfc8785.dumps({"decision_note": None, **MEMBERS, **BOUND})
+COVERED: Final = forging.canonical({"decision_note": None, **MEMBERS, **BOUND})
 WHOLE: Final = forging.SIGNED_PREFIX + COVERED
 
 
@@ -241,7 +243,7 @@ SIGNATURES: list[tuple[str, str, bytes]] = [
     ("over-hash", "Signed is the SHA-256 of what should be.", by_alice(hashlib.sha256(WHOLE).digest())),
     ("over-hex", "Signed are the digits of that hash, as in a receipt.", by_alice(hashlib.sha256(WHOLE).hexdigest().encode())),
     ("spaced", "Signed is JSON with blanks.", by_alice(forging.SIGNED_PREFIX + json.dumps({"decision_note": None, **MEMBERS, **BOUND}, sort_keys=True).encode())),
-    ("four-fields", "Signed are approval_id, decision, nonce and ts alone.", by_alice(forging.SIGNED_PREFIX + forging.rfc8785.dumps({name: MEMBERS[name] for name in ("approval_id", "decision", "nonce", "ts")}))),
+    ("four-fields", "Signed are approval_id, decision, nonce and ts alone.", by_alice(forging.SIGNED_PREFIX + forging.canonical({name: MEMBERS[name] for name in ("approval_id", "decision", "nonce", "ts")}))),
     ("by-another", "Signed by another key, under Alice's kid.", forging.sign(forging.STRANGER_SEED, WHOLE)),
 ]  # fmt: skip
 for slug, comment, signature in SIGNATURES:
@@ -432,12 +434,12 @@ for slug, comment, callback_or_text in FORMS:
 
 # --- the first failure is the answer ----------------------------------------------------------------------
 
-for slug, comment, callback, code, known in (
-    ("form-and-approval", "Of no form, and about another approval.", {**YES, "approval_id": "apr_0", "decision": "maybe"}, "malformed", {}),
-    ("approval-and-nonce", "About another approval, with another nonce.", signed(approval_id="apr_0", nonce="0"), "approval", {}),
-    ("nonce-and-key", "Another nonce, and a stranger's key.", signed(forging.STRANGER_SEED, kid=BOB_KID, nonce="0"), "nonce", {}),
-    ("key-and-time", "A stranger's key, and too late.", BOB, "kid", {"exp": 0}),
-    ("signature-and-time", "A bad signature, and too late.", {**YES, "signature": "00" * 64}, "signature", {"exp": 0}),
+for slug, comment, callback, code, exp in (
+    ("form-and-approval", "Of no form, and about another approval.", {**YES, "approval_id": "apr_0", "decision": "maybe"}, "malformed", EXP),
+    ("approval-and-nonce", "About another approval, with another nonce.", signed(approval_id="apr_0", nonce="0"), "approval", EXP),
+    ("nonce-and-key", "Another nonce, and a stranger's key.", signed(forging.STRANGER_SEED, kid=BOB_KID, nonce="0"), "nonce", EXP),
+    ("key-and-time", "A stranger's key, and too late.", BOB, "kid", 0),
+    ("signature-and-time", "A bad signature, and too late.", {**YES, "signature": "00" * 64}, "signature", 0),
 ):  # fmt: skip
     case(
         f"first-{slug}",
@@ -445,5 +447,5 @@ for slug, comment, callback, code, known in (
         callback,
         refused(code),
         "7.3-7",
-        **known,
+        exp=exp,
     )

@@ -385,7 +385,7 @@ case(
 
 def padded(size: int) -> JSONObject:
     """A receipt whose canonical payload has this many bytes."""
-    short = forging.rfc8785.dumps({**forging.PAYLOAD, "reasons": [""]})
+    short = forging.canonical({**forging.PAYLOAD, "reasons": [""]})
     return forging.chain({"reasons": ["a" * (size - len(short))]})[0]
 
 

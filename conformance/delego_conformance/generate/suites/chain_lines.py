@@ -164,16 +164,16 @@ UNREADABLE: list[tuple[str, str, bytes, str, int | tuple[int, ...]]] = [
     ("nan", "NaN is not JSON.", LINE.replace(b'"seq":1', b'"seq":NaN'), "8.1-2", ()),
     ("deep-nesting", "100000 opening brackets.", b"[" * 100_000, "8.1-2 3-6", ()),
 ]
-for slug, comment, text, clauses, errata in UNREADABLE:
+for slug, comment, raw, clauses, pins in UNREADABLE:
     case(
         slug,
         f"{comment} The receipt behind it has lost its link, and keeps its place.",
-        spelled(1, text),
+        spelled(1, raw),
         ["line 1 structure", "2 linkage"],
         f"{clauses} 8.1-13",
-        errata=errata,
+        errata=pins,
         basis="spec" if slug in ("half-a-line", "no-json") else "proposed",
-        flags=("InvalidUtf8",) if errata == 37 else ("DuplicateMember",) if errata == 35 else (),
+        flags=("InvalidUtf8",) if pins == 37 else ("DuplicateMember",) if pins == 35 else (),
     )
 case(
     "first-line-corrupt",

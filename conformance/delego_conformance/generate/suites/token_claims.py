@@ -300,7 +300,7 @@ for slug, comment, leeway, ahead, code in (
     ("iat-beyond-leeway", "iat lies 61 seconds ahead, with a leeway of 60.", 60, 61, "not_yet_valid"),
     ("iat-a-day-ahead", "iat lies a day ahead.", 60, 86_400, "not_yet_valid"),
 ):
-    moved = {"iat": NOW + ahead, "exp": NOW + ahead + 45}
+    moved: JSONObject = {"iat": NOW + ahead, "exp": NOW + ahead + 45}
     case(
         slug,
         comment,

@@ -182,14 +182,15 @@ case(
     seen=[JTI],
     flags=("Replay",),
 )
-for slug, comment, change in (
+MISFITS: Final[list[tuple[str, str, JSONObject]]] = [
     ("seen", "The request does not fit, and the token was seen before: step 5 comes first.", {"seen": [JTI]}),
     (
         "consumed",
         "The request does not fit, and the release was consumed: step 5 comes first.",
         {"consumed": [CNS]},
     ),
-):
+]
+for slug, comment, change in MISFITS:
     case(
         f"unbound-and-{slug}",
         comment,
