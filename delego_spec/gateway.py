@@ -32,7 +32,8 @@ REFUSAL_CODES: Final[tuple[RefusalCode, ...]] = get_args(RefusalCode)
 # RFC 3986. Anything else in a path or authority would be rewritten by the HTTP client, or split the request
 # line in two; then the bytes that are sent are not the ones that were approved.
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
-_HOST: Final = re.compile(r"[a-z0-9._~!$&'()*+,;=:\[\]-]+")
+_METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,31}")  # as in the hazards: with a line feed it would be a header
+_HOST: Final = re.compile(r"(?:[a-z0-9._~!$&'()*+,;=-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?")
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
 _DOT_SEGMENT: Final = re.compile(r"(?:\.|%2[Ee]){1,2}")
 
@@ -134,12 +135,18 @@ def rebuild_url(action: Action) -> str | Refused:
         )
     if _SCHEME.fullmatch(action.scheme) is None:
         return _cannot("scheme", action.scheme, "of the form 'https'")
+    if _METHOD.fullmatch(action.method) is None:
+        return _cannot("method", action.method, "1 to 32 letters and hyphens")
     if _HOST.fullmatch(action.host) is None:  # user information is no host: it would be sent as a credential
         return _cannot("host", action.host, "a lower-case ASCII name without user information")
     if _PATH.fullmatch(action.path) is None:
         return _cannot("path", action.path, "percent-encoded as in RFC 3986")
     if any(_DOT_SEGMENT.fullmatch(segment) for segment in action.path.split("/")):
         return _cannot("path", action.path, "without dot segments")
+    if not action.url.partition("?")[
+        0
+    ].isascii():  # a Kelvin sign in lower case is a k, and passed as the host
+        return _cannot("host", action.url, "written in ASCII")
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in action.query)
     return f"{action.scheme}://{action.host}{action.path}{'?' if query else ''}{query}"
 

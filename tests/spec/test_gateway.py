@@ -338,6 +338,24 @@ def test_parts_that_a_client_would_rewrite_are_refused(url: str, part: str) -> N
     assert "\n" not in outcome.message
 
 
+@pytest.mark.parametrize(
+    "method", ["", "GET\n", "G T", "GET / HTTP/1.1\r\nX: y", "po\u017ft", "G1", "A" * 33]
+)
+def test_a_method_that_is_no_word_was_sent_as_it_is(method: str) -> None:
+    outcome = rebuild_url(Action("", method, "https://api.example.com/x", {}))
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.message[:10]) == ("reconstruction_failed", "the method")
+
+
+@pytest.mark.parametrize(
+    "host", ["\u212aelvin.example", "api.example.com:x", "[::1", "::1]", "a:b:1", "[::1]x"]
+)
+def test_a_host_that_is_none_after_lower_casing_alone_was_sent(host: str) -> None:
+    outcome = rebuilt(f"https://{host}/x?q=\u00e9")
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.message[:8]) == ("reconstruction_failed", "the host")
+
+
 url_texts = st.one_of(
     st.text(),
     st.builds(
