@@ -32,6 +32,7 @@ from delego_spec.errors import (
     DelegoSpecError,
     DocumentError,
     GatewayError,
+    JwksError,
     KeyFormatError,
     PolicyError,
     Problem,
@@ -54,6 +55,7 @@ from delego_spec.gateway import (
     response_to_json,
 )
 from delego_spec.hazards import Hazard, find_hazards
+from delego_spec.jwks import jwks_document, read_jwks
 from delego_spec.policy import Policy, load_policy, policy_digest, policy_from_document, policy_schema
 from delego_spec.receipts import Entry, Payload, Receipt, decode_line, encode_line, seal, sign
 from delego_spec.timestamps import format_ts, parse_ts
@@ -90,6 +92,7 @@ __all__ = [
     "GatewayError",
     "GatewayRequest",
     "Hazard",
+    "JwksError",
     "KeyFormatError",
     "KeyId",
     "Micros",
@@ -133,6 +136,7 @@ __all__ = [
     "guard_decision",
     "guard_release",
     "intent_hash",
+    "jwks_document",
     "load_policy",
     "mint",
     "normalise",
@@ -141,6 +145,7 @@ __all__ = [
     "policy_digest",
     "policy_from_document",
     "policy_schema",
+    "read_jwks",
     "rebuild_url",
     "response_from_json",
     "response_to_json",

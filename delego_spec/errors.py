@@ -86,3 +86,7 @@ class CallbackError(DelegoSpecError):
 
 class GatewayError(DelegoSpecError):
     """A gateway message cannot be read or built (§2.2)."""
+
+
+class JwksError(DelegoSpecError):
+    """A set of token keys cannot be read or built (RFC 7517)."""
