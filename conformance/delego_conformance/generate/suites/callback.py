@@ -94,6 +94,12 @@ SOUND: Final[list[tuple[str, str, JSONObject, str]]] = [
     ("no", "A signed no.", {"decision": "deny"}, "7.3-1"),
     ("note", "A note is signed as it stands.", {"decision_note": 'fine, – é \u2028 "x"'}, "7.3-1 7.3-2"),
     ("ts-with-z", "A time with Z is signed as it is written.", {"ts": "2026-01-01T12:00:58Z"}, "7.3-1"),
+    (
+        "note-empty",
+        "An empty note is signed as an empty text, not as null.",
+        {"decision_note": ""},
+        "7.3-2 7.3-15",
+    ),
     ("ts-to-nanoseconds", "Nine digits of a second.", {"ts": "2026-01-01T12:00:58.123456789Z"}, "7.3-1"),
 ]
 for slug, comment, change, clauses in SOUND:
@@ -415,6 +421,7 @@ FORMS: list[tuple[str, str, JSONObject | str]] = [
     ("signature-short", "The signature lacks a byte.", {**YES, "signature": YES["signature"][:-2]}),
     ("signature-newline", "A newline behind the signature.", {**YES, "signature": YES["signature"] + "\n"}),
     ("unknown-member", "A member that nobody knows.", {**YES, "comment": "x"}),
+    ("nonce-empty", "An empty nonce, soundly signed.", signed(nonce="")),
     ("brings-a-key", "The callback brings its key.", {**YES, "public_key": KEYS[KID]}),
     ("decision-twice", "decision stands twice: deny, then approve.", TEXT.replace('"decision"', '"decision": "deny", "decision"')),
     ("not-json", "The callback is no JSON.", "approve"),

@@ -296,7 +296,7 @@ for slug, comment, change, problems in (
         [{"prev_hash": OTHER}],
         ["0 linkage"],
     ),
-    ("genesis-empty", "The first prev_hash is an empty string.", [{"prev_hash": ""}], None),
+    ("genesis-empty", "The first prev_hash is an empty string.", [{"prev_hash": ""}], ["0 linkage"]),
     (
         "genesis-lower-case",
         "The first prev_hash is genesis, in lower case.",
@@ -316,7 +316,7 @@ for slug, comment, change, problems in (
         comment,
         forging.chain(*change),
         problems,
-        "8.1-1 8-1",
+        "8.1-1 8-1 8.1-17",
         errata=54,
         basis="spec",
         control="one-receipt",
@@ -396,7 +396,7 @@ case(
     "over-256-kib",
     "A byte more than 256 KiB.",
     [padded(256 * 1024 + 1)],
-    None,
-    "8.1-8 3-6",
+    ["line 0 structure"],
+    "8.1-16 8.1-8 3-6",
     control="256-kib",
 )

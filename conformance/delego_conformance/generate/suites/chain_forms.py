@@ -7,6 +7,7 @@ from typing import Final
 from delego_conformance.generate import forging
 from delego_conformance.generate.build import Suite
 from delego_conformance.generate.chain_cases import (
+    LINE,
     SOUND,
     Cases,
     edited,
@@ -27,8 +28,8 @@ for name in (*forging.PAYLOAD, "entry_hash", "signature"):
         f"{name.replace('_', '-')}-missing",
         f"The second receipt has no {name}.",
         spelled(1, line(rest)),
-        None if name == "seq" else ["1 structure", "2 linkage"],
-        "8-1 8.1-6 8.1-13",
+        ["1 structure", "2 linkage"],
+        "8-1 8.1-6 8.1-13 8.1-4" if name == "seq" else "8-1 8.1-6 8.1-13",
         basis="spec",
         flags=("MissingMember",),
     )
@@ -114,8 +115,8 @@ for slug, comment, literal in (
         slug,
         f"{comment} It is signed.",
         members(seq=literal),
-        None,
-        "8.1-7 8.1-5",
+        ["1 structure"],
+        "8.1-7 8.1-4",
         errata=34,
         flags=("WrongForm",),
     )
@@ -136,6 +137,7 @@ for slug, comment, ts in (
     ("3-digits", "Milliseconds.", "2026-01-01T12:00:00.123Z"),
     ("9-digits", "Nanoseconds.", "2026-01-01T12:00:00.123456789+00:00"),
     ("1-digit", "Tenths of a second.", "2026-01-01T12:00:00.1Z"),
+    ("1970", "The first second that there is.", "1970-01-01T00:00:00Z"),
     ("leap-day", "The 29th of February in a leap year.", "2024-02-29T12:00:00.000000+00:00"),
 ):
     case(
@@ -161,6 +163,7 @@ for slug, comment, ts in (
     ("month-13", "Month 13.", "2026-13-01T12:00:00.000000+00:00"),
     ("february-30", "The 30th of February.", "2026-02-30T12:00:00.000000+00:00"),
     ("february-29", "The 29th of February in a year without one.", "2026-02-29T12:00:00.000000+00:00"),
+    ("before-1970", "The last second before 1970.", "1969-12-31T23:59:59.000000+00:00"),
     ("words", "Words.", "yesterday"),
     ("empty", "An empty string.", ""),
     ("newline", "A newline behind the time: `$` would let it through.", "2026-01-01T12:00:00.000000+00:00\n"),
@@ -199,8 +202,8 @@ case(
     "entry-hash-upper-case",
     "entry_hash in upper case is another text than the one that was signed.",
     edited(1, entry_hash=SOUND[1]["entry_hash"].upper()),
-    None,
-    "8-23 8.1-1",
+    ["1 content", "1 signature", "2 linkage"],
+    "8.1-17 8.1-14 8-23",
     errata=35,
     flags=("HexSpelling",),
 )
@@ -259,6 +262,32 @@ for slug, comment, value in (
         control="context-principal",
         section="8.4",
     )
+for slug, comment, value in (
+    ("big-integer", "an integer beyond 2^53−1", 2**53),
+    ("tiny-float", "a float below 0.0001 in size", 0.00001),
+):
+    case(
+        f"context-{slug}",
+        f"context holds {comment}: §3 refuses the whole line.",
+        spelled(1, LINE[:-1] + b',"context":{"n":%s}}' % repr(value).encode()),
+        ["line 1 structure", "2 linkage"],
+        "8.1-16 3-4",
+        errata=49,
+        flags=("BigInteger",) if slug == "big-integer" else (),
+        control="context-principal",
+        section="8.4",
+    )
+case(
+    "context-member-twice",
+    "A member inside context stands twice.",
+    spelled(1, LINE[:-1] + b',"context":{"a":1,"a":2}}'),
+    ["line 1 structure", "2 linkage"],
+    "8.1-16 8.1-6",
+    errata=(35, 49),
+    flags=("DuplicateMember",),
+    control="context-principal",
+    section="8.4",
+)
 case(
     "context-signed",
     "context is part of what was hashed and signed: then the eleven fields are not what was hashed.",

@@ -321,6 +321,28 @@ case(
     flags=("DuplicateMember",),
 )
 
+for name, value in (("reason", ""), ("routing_group", "")):
+    reads = name == "reason"
+    case(
+        "notification",
+        f"notification-{name.replace('_', '-')}-empty",
+        f"{name} is an empty text, which {'is' if reads else 'is not'} one that may be empty.",
+        {**NOTIFICATION, name: value},
+        reads,
+        "7.3-15",
+        flags=() if reads else ("WrongForm",),
+    )
+for name in ("approval_id", "instruction", "action_summary", "nonce"):
+    case(
+        "notification",
+        f"notification-{name.replace('_', '-')}-empty",
+        f"{name} is an empty text.",
+        {**NOTIFICATION, name: ""},
+        False,
+        "7.3-15",
+        flags=("WrongForm",),
+    )
+
 # --- callbacks --------------------------------------------------------------------------------------------
 
 case("callback", "callback", "A callback: it is read, not verified.", CALLBACK, True, "7.3-14 7.3-3")
@@ -379,3 +401,21 @@ case(
     "2.2-10 3-8",
     flags=("DuplicateMember",),
 )
+case(
+    "callback",
+    "callback-note-empty",
+    "A note may be an empty text.",
+    {**CALLBACK, "decision_note": ""},
+    True,
+    "7.3-15",
+)
+for name in ("approval_id", "nonce", "kid"):
+    case(
+        "callback",
+        f"callback-{name.replace('_', '-')}-empty",
+        f"{name} is an empty text.",
+        {**CALLBACK, name: ""},
+        False,
+        "7.3-15",
+        flags=("WrongForm",),
+    )
