@@ -242,3 +242,26 @@ for slug, comment, url, flag in (
     ("no-scheme", "There is no scheme.", "//api.example.com/orders", "UrlRepaired"),
 ):  # fmt: skip
     fails(slug, comment, url, "reconstruction_failed", "2.2-6", flag=flag)
+for slug, comment, method in (
+    ("line-feed", "A line feed in the method would begin a header.", "GET / HTTP/1.1\r\nX: y\r\n"),
+    ("space", "A space in the method would end it.", "GET /admin"),
+    ("empty", "There is no method.", ""),
+    ("non-ascii", "A letter that upper-casing turns into ASCII elsewhere.", "PO\u017fT"),
+):
+    fails(
+        f"method-with-{slug}" if slug != "empty" else "method-empty",
+        comment,
+        BASE,
+        "reconstruction_failed",
+        "2.2-6 4-7",
+        flag="ControlCharacter" if slug == "line-feed" else "UrlRepaired",
+        method=method,
+    )
+fails(
+    "kelvin-host",
+    "A Kelvin sign in the host, which lower case turns into a k.",
+    "https://\u212aey.example.com/orders",
+    "reconstruction_failed",
+    "2.2-6",
+    flag="AmbiguousHost",
+)

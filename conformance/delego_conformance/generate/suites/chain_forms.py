@@ -262,14 +262,14 @@ for slug, comment, value in (
         control="context-principal",
         section="8.4",
     )
-for slug, comment, value in (
+for slug, comment, number in (
     ("big-integer", "an integer beyond 2^53−1", 2**53),
     ("tiny-float", "a float below 0.0001 in size", 0.00001),
 ):
     case(
         f"context-{slug}",
         f"context holds {comment}: §3 refuses the whole line.",
-        spelled(1, LINE[:-1] + b',"context":{"n":%s}}' % repr(value).encode()),
+        spelled(1, LINE[:-1] + b',"context":{"n":%s}}' % repr(number).encode()),
         ["line 1 structure", "2 linkage"],
         "8.1-16 3-4",
         errata=49,
