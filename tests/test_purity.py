@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -66,9 +67,14 @@ def test_the_packaged_schema_may_be_read() -> None:
     assert impurities(source) == []
 
 
+# What these rooms offer with an extra, they import when it is asked for (see the test below).
+EXTRAS = {"delego_broker": ("broker", "keyring", "redis")}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_room_imports_only_the_standard_library_the_rooms_and_the_base_dependencies(package: str) -> None:
-    allowed = set(sys.stdlib_module_names) | set(PACKAGES) | _modules_of_base_dependencies()
+    allowed = set(sys.stdlib_module_names) | set(PACKAGES) | _modules_of(_declared())
+    allowed |= _modules_of(_of_extras(*EXTRAS.get(package, ())))
     undeclared = [
         f"{path.name}:{item.line}: {item.module}"
         for path in python_files(package)
@@ -78,9 +84,27 @@ def test_a_room_imports_only_the_standard_library_the_rooms_and_the_base_depende
     assert undeclared == []
 
 
-def _modules_of_base_dependencies() -> set[str]:
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    names = {canonicalize_name(Requirement(text).name) for text in declared}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_room_is_imported_without_any_extra(package: str) -> None:
+    extras = sorted(_modules_of(_of_extras("broker", "keyring", "redis")) - _modules_of(_declared()))
+    assert extras
+    script = f"import sys, {package}; print(*(name for name in {extras!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def _declared() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return list(project["dependencies"])
+
+
+def _of_extras(*extras: str) -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [text for extra in extras for text in project["optional-dependencies"][extra]]
+
+
+def _modules_of(requirements: list[str]) -> set[str]:
+    names = {canonicalize_name(Requirement(text).name) for text in requirements}
     return {
         module
         for module, distributions in packages_distributions().items()

@@ -141,7 +141,7 @@ class SQLiteReplayStore:
 
     @contextlib.contextmanager
     def _entered(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone. After a failure it is closed; the next call opens another."""
+        """The connection, for this thread alone; closed after a failure, so that the next opens another."""
         if not self._mutex.acquire(timeout=2 * WAIT):
             raise ReplayStoreError(f"the replay store {self._name!r:.300} was busy for {2 * WAIT:g} s")
         try:
