@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -34,6 +35,12 @@ Examples:
 
 Exit status: 0 conformant; 1 it could not run; 2 wrong usage; 3 not conformant.
 """
+
+
+def _finite(ctx: click.Context, param: click.Parameter, given: float) -> float:
+    if math.isnan(given):  # no range keeps it out
+        raise click.BadParameter("nan is no time", ctx, param)
+    return given
 
 
 def _read_reports(
@@ -71,6 +78,7 @@ def _read_reports(
     default=TIMEOUT,
     show_default=True,
     metavar="SECONDS",
+    callback=_finite,
     help="To wait for one reply; thrice as long for the first.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Of the order; the report shows it.")
@@ -91,7 +99,7 @@ def _read_reports(
 @click.option("--fail-fast", is_flag=True, help="End at the first failure that counts.")
 @click.option(
     "--upstream",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
     help="Judge by the published vectors in DIR as well.",
 )

@@ -90,6 +90,11 @@ class Adapter:
                 return f"it wrote a line that nobody asked for: {quoted(self._lines[0])}"
             return "it wrote a line that nobody asked for, over 16 MiB" if self._is_overlong else None
 
+    @property
+    def process_id(self) -> int:
+        """Of the program, and of its process group."""
+        return self._process.pid
+
     def take_stderr(self) -> str:
         """The end of what it wrote to standard error since the last time."""
         with self._news:
