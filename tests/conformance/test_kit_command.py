@@ -71,7 +71,7 @@ def test_an_implementation_that_is_not_conformant_gives_three() -> None:
         (["run", "--report", "json=no/such/x", "--", "x"], 2, "there is no folder 'no/such'"),
         (["run", "--id", "ZZ*", "--", "x"], 2, "no vector matches --id 'ZZ*'"),
         (["run", "--known", "no-such-file", "--", "x"], 1, "no-such-file: cannot be read: no such file"),
-        (["run", "--upstream", "no-such-folder", "--", "x"], 2, "directory 'no-such-folder' does not exist"),
+        (["run", "--upstream", "no-such-folder", "--", "x"], 2, "'no-such-folder' does not exist"),
         (["list", "--section", "99"], 2, "no vector matches --section '99'"),
         (["explain", "ZZ-1"], 2, "there is no vector 'ZZ-1'"),
         (["schema", "zz"], 2, "there is no schema 'zz'; there are hello, "),
