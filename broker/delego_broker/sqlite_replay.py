@@ -82,7 +82,7 @@ class SQLiteReplayStore:
                 _create(place)
             store = cls(place)
             with store._mutex:
-                store._opened()
+                store._opened(create=create)
         except ValueError as error:
             raise ReplayStoreError(
                 f"no replay store can be named {os.fspath(path)!r:.300}: {error}"
@@ -155,7 +155,7 @@ class SQLiteReplayStore:
         finally:
             self._mutex.release()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self, *, create: bool = False) -> sqlite3.Connection:
         if self._closed:
             raise ReplayStoreError(f"the replay store {self._name!r:.300} was closed")
         found = identity(self._name)
@@ -178,7 +178,7 @@ class SQLiteReplayStore:
         connection = connect(self._path, "rw")
         try:
             connection.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
-            _check(connection, self._name)
+            _check(connection, self._name, create=create)
         except BaseException:
             connection.close()
             raise
@@ -237,13 +237,15 @@ def _create(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def _check(connection: sqlite3.Connection, name: str) -> None:
-    """Make the tables in an empty file; refuse any other file that is no replay store."""
+def _check(connection: sqlite3.Connection, name: str, *, create: bool) -> None:
+    """Refuse a file that is no replay store; with ``create``, make the tables in an empty one."""
     if connection.execute("PRAGMA application_id").fetchone() == (_APPLICATION_ID,):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != _VERSION:
             raise ReplayStoreError(f"the replay store {name!r:.300} is of version {version}, not {_VERSION}")
         return
+    if not create:  # it was one, and was emptied or put in another's place
+        raise ReplayStoreError(f"{name!r:.300} is no replay store; restore it")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     if connection.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
