@@ -36,6 +36,7 @@ SECTIONS = (
             Entry("verify", "Check the whole chain of receipts, and its head."),
             Entry("head", "Show the newest receipt's anchor."),
             Entry("export", "Write the receipts as JSON Lines that others can verify."),
+            Entry("verifier", "Write a page that verifies an export in a browser, offline."),
         ),
     ),
     (

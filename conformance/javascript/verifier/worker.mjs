@@ -1,0 +1,171 @@
+// Verifies in the background and answers the page's questions about lines: the page itself never reads the ledger.
+
+import { createChainVerifier } from "../src/chain.mjs";
+import { ApprovalBook } from "./book.mjs";
+import { LineCutter, LineIndex, lineAsText, lineMembers } from "./ledger.mjs";
+
+const BATCH = 512; // lines verified together
+const TELL = 120; // milliseconds between two words about progress
+const HASHED_WHOLE = 256 * 1024 * 1024; // bytes; larger files are not hashed as a whole
+const SCAN = 4 * 1024 * 1024; // bytes of lines searched at a time
+
+let ledger = null; // the file, unpacked
+let index = null;
+let faultsByLine = new Map();
+let places = null; // the lines that a filter lets through; null: all
+let newestFilter = 0;
+
+self.addEventListener("message", async (event) => {
+  const { id, ask, ...rest } = event.data;
+  try {
+    self.postMessage({ id, answer: await ANSWERS[ask](rest) });
+  } catch (error) {
+    self.postMessage({ id, problem: error instanceof Error ? error.message : String(error) });
+  }
+});
+
+const ANSWERS = {
+  verify: verifyLedger,
+  rows: ({ from, to }) => rowsBetween(from, to),
+  receipt: ({ place }) => wholeReceipt(places === null ? place : places[place]),
+  line: ({ at }) => wholeReceipt(at),
+  filter: filterLines,
+};
+
+async function verifyLedger({ file, gzip, publicKeyHex, head, meaning, approvers, required, evidence }) {
+  const started = performance.now();
+  ledger = file;
+  if (gzip) {
+    try {
+      ledger = await new Response(file.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
+    } catch {
+      throw new Error("the file begins like gzip, but cannot be unpacked");
+    }
+  }
+  index = new LineIndex();
+  faultsByLine = new Map();
+  places = null;
+  const book = await ApprovalBook.open(approvers, required, evidence);
+  const verifier = await createChainVerifier({
+    publicKeyHex,
+    expectedHead: meaning === "head" ? head ?? undefined : undefined,
+    anchor: meaning === "anchor" ? head ?? undefined : undefined,
+  });
+  await readLines(ledger, verifier, book);
+  const found = await verifier.finish();
+  const approvals = await book.finish();
+  const problems = found.problems.map(placed);
+  const approvalFaults = approvals.faults.map(placed);
+  for (const fault of [...problems, ...approvalFaults]) {
+    if (fault.at === undefined) continue;
+    const codes = faultsByLine.get(fault.at) ?? [];
+    if (!codes.includes(fault.code)) faultsByLine.set(fault.at, [...codes, fault.code]);
+  }
+  const headSeq = found.head === null ? null : Number(found.head.split(":")[0]);
+  return {
+    valid: found.valid, completeness: found.completeness, count: index.count, head: found.head, headSeq,
+    anchoredSeq: found.completeness === "anchored" && head !== null ? Number(head.split(":")[0]) : null,
+    wanted: head, problems, problemCount: found.problemCount, approvalFaults,
+    approvals: approvals.shown, approvalCount: approvals.count, approvalsNote: approvals.note,
+    firstTs: index.firstTs, lastTs: index.lastTs, rules: index.ruleNames.slice(1, 1001).sort(),
+    publicKeyHex, fileName: file.name, fileBytes: file.size, fileSha256: await fileHash(file),
+    seconds: (performance.now() - started) / 1000, when: new Date().toISOString(),
+  };
+}
+
+async function readLines(blob, verifier, book) {
+  const cutter = new LineCutter();
+  let batch = [];
+  let done = 0;
+  let told = 0;
+  const take = (line, offset, length) => {
+    const members = lineMembers(line);
+    index.add(offset, length, members);
+    if (members !== null) book.add(members, index.count - 1);
+    batch.push(line);
+  };
+  const flush = async (all) => {
+    while (batch.length >= BATCH || (all && batch.length > 0)) await verifier.push(batch.splice(0, BATCH));
+  };
+  const reader = blob.stream().getReader();
+  for (let step = await reader.read(); !step.done; step = await reader.read()) {
+    cutter.push(step.value, take);
+    done += step.value.length;
+    await flush(false);
+    if (performance.now() - told > TELL) {
+      told = performance.now();
+      self.postMessage({ progress: { done, total: blob.size, receipts: index.count } });
+    }
+  }
+  cutter.finish(take);
+  await flush(true);
+}
+
+function placed(problem) {
+  const at = problem.code === "head" ? null : problem.seq === undefined ? problem.line : index.lineOf(problem.seq);
+  return at === null || at >= index.count ? problem : { ...problem, at };
+}
+
+async function fileHash(blob) {
+  if (blob.size > HASHED_WHOLE) return null;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function rowsBetween(from, to) {
+  const wanted = [];
+  for (let place = from; place < to; place += 1) wanted.push(places === null ? place : places[place]);
+  return Promise.all(wanted.filter((at) => at < index.count).map(async (at) => {
+    const members = lineMembers(await bytesOf(at)) ?? {};
+    const text = (value) => (typeof value === "string" ? value : "");
+    return {
+      line: at, seq: index.seqs[at] === -1 ? null : index.seqs[at], ts: text(members.ts), phase: text(members.phase),
+      outcome: text(members.outcome), rule: typeof members.rule === "string" ? members.rule : null,
+      summary: text(members.action_summary), faults: faultsByLine.get(at) ?? [],
+    };
+  }));
+}
+
+async function wholeReceipt(at) {
+  const line = await bytesOf(at);
+  return { line: at, members: lineMembers(line), text: lineAsText(line), faults: faultsByLine.get(at) ?? [] };
+}
+
+async function bytesOf(at) {
+  const start = index.offsets[at];
+  return new Uint8Array(await ledger.slice(start, start + index.lengths[at]).arrayBuffer());
+}
+
+async function filterLines(wanted) {
+  const turn = ++newestFilter;
+  const text = wanted.text.trim().toLowerCase();
+  if (wanted.outcome === "" && wanted.phase === "" && wanted.rule === "" && !wanted.faulty && text === "") {
+    places = null;
+    return { count: index.count };
+  }
+  const found = [];
+  for (let at = 0; at < index.count; at += 1) {
+    if (index.fits(at, wanted) && (!wanted.faulty || faultsByLine.has(at))) found.push(at);
+  }
+  const kept = text === "" ? found : await containing(found, text, turn);
+  if (kept === null) return { count: null }; // a newer filter has come
+  places = Uint32Array.from(kept);
+  return { count: places.length };
+}
+
+async function containing(lines, text, turn) {
+  const kept = [];
+  for (let first = 0; first < lines.length;) {
+    let last = first;
+    const start = index.offsets[lines[first]];
+    while (last + 1 < lines.length && index.offsets[lines[last + 1]] - start < SCAN) last += 1;
+    const bytes = new Uint8Array(await ledger.slice(start, index.offsets[lines[last]] + index.lengths[lines[last]]).arrayBuffer());
+    if (turn !== newestFilter) return null;
+    for (const at of lines.slice(first, last + 1)) {
+      const from = index.offsets[at] - start;
+      if (lineAsText(bytes.subarray(from, from + index.lengths[at])).toLowerCase().includes(text)) kept.push(at);
+    }
+    first = last + 1;
+  }
+  return kept;
+}
