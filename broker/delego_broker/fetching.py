@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-import time
+import threading
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,56 +13,57 @@ from delego_spec.jwks import MAX_BYTES
 
 TIMEOUT: Final = 5.0  # seconds, for all of it
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_CHUNK: Final = 16 * 1024
 
 
-def fetch_jwks(url: str) -> bytes:
-    """The body of a 200 answer, at most 64 KiB. Raises KeySourceError.
+def fetch_jwks(url: str, *, timeout: float = TIMEOUT) -> bytes:
+    """The body of a 200 answer, at most 64 KiB, within ``timeout`` seconds. Raises KeySourceError.
 
     HTTPS with the system's certificates; plain HTTP only to loopback, because whoever can change the document
     on its way can make himself an authorizer. Redirects are not followed.
     """
-    deadline = time.monotonic() + TIMEOUT
-    try:
-        connection = _connection(url)
-    except ValueError as error:
-        raise KeySourceError(f"{url!r:.300} is no URL to fetch keys from: {why(error)}") from None
+    outcome: list[bytes | KeySourceError] = []
+    connection = _connection(url, timeout)
+    # In a thread of its own: no time-out of a socket bounds a name that does not resolve, or a server that
+    # sends a byte now and then.
+    worker = threading.Thread(
+        target=lambda: outcome.append(_fetched(url, connection)), name="delego-jwks", daemon=True
+    )
+    worker.start()
+    worker.join(timeout)
+    if not outcome:
+        raise KeySourceError(f"{url!r:.300} has not answered within {timeout:g} s")
+    if isinstance(outcome[0], KeySourceError):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
     try:
         parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise KeySourceError(f"{url!r:.300} is no URL to fetch keys from: {why(error)}") from None
+    if not host or parts.username is not None or parts.password is not None:
+        raise KeySourceError(f"{url!r:.300} is no URL to fetch keys from: name a host, and no user")
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+    if parts.scheme == "http" and host in _LOOPBACK:
+        return http.client.HTTPConnection(host, port, timeout=timeout)
+    raise KeySourceError(f"{url!r:.300} must be https; plain http goes to loopback only")
+
+
+def _fetched(url: str, connection: http.client.HTTPConnection) -> bytes | KeySourceError:
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
         connection.request("GET", target, headers={"Accept": "application/json", "Connection": "close"})
         answer = connection.getresponse()
         if answer.status != http.client.OK:
-            raise KeySourceError(f"{url!r:.300} answered with status {answer.status}; 200 is wanted")
-        return _body(answer, connection, deadline)
-    except (OSError, http.client.HTTPException) as error:
-        raise KeySourceError(f"{url!r:.300} cannot be fetched: {why(error)}") from None
+            return KeySourceError(f"{url!r:.300} answered with status {answer.status}; 200 is wanted")
+        body = answer.read(MAX_BYTES + 1)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return KeySourceError(f"{url!r:.300} cannot be fetched: {why(error)}")
     finally:
         connection.close()
-
-
-def _connection(url: str) -> http.client.HTTPConnection:
-    parts = urlsplit(url)
-    host, port = parts.hostname, parts.port
-    if not host or parts.username is not None or parts.password is not None:
-        raise ValueError("a host without user information is wanted")
-    if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=ssl.create_default_context())
-    if parts.scheme == "http" and host in _LOOPBACK:
-        return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-    raise ValueError("https is wanted; plain http only to loopback")
-
-
-def _body(answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, deadline: float) -> bytes:
-    body = bytearray()
-    while len(body) <= MAX_BYTES:
-        left = deadline - time.monotonic()
-        if left <= 0:  # a server that sends a byte now and then
-            raise KeySourceError(f"the answer took longer than {TIMEOUT:g} s")
-        if connection.sock is not None:
-            connection.sock.settimeout(left)
-        chunk = answer.read1(_CHUNK)
-        if not chunk:
-            return bytes(body)
-        body += chunk
-    raise KeySourceError(f"the answer has more than {MAX_BYTES} bytes")
+    return KeySourceError(f"{url!r:.300} answers with too much") if len(body) > MAX_BYTES else body
