@@ -130,12 +130,14 @@ def seal(entry: Entry, *, seq: int, ts: Micros, prev_hash: str) -> Sealed:
     """Put an entry in its place: build the payload and hash it (§8).
 
     ``prev_hash`` is the entry_hash before it, or ``GENESIS``. Raises ReceiptError for what verification would
-    refuse (a hash that is none, a lone surrogate, more bytes than canonical JSON may have), TimestampError
-    for a time outside the years 1970–9999.
+    refuse (a hash or a place that is none, a lone surrogate, more bytes than canonical JSON may have),
+    TimestampError for a time outside the years 1970–9999.
     """
     for name in ("intent_hash", "action_fingerprint"):
         if not is_digest(getattr(entry, name)):
             raise ReceiptError(f"receipt: {name!r} is not 64 lower-case hexadecimal digits")
+    if not 0 <= seq <= MAX_INTEGER:
+        raise ReceiptError(f"receipt: seq is {seq!r:.40}; it must be from 0 to 2^53-1")
     try:
         payload = _encode(
             Payload(

@@ -221,11 +221,11 @@ def _digest(members: JSONObject, name: str) -> Digest:
 
 
 def _policy(value: JSON) -> tuple[int, str | None]:
-    if type(value) is not dict:
-        raise _ClaimError(f"pol is {value!r:.60}; it must be an object with version and rule")
-    version, rule = value.get("version"), value.get("rule")
-    if type(version) is not int:
-        raise _ClaimError(f"pol.version is {version!r:.60}; it must be an integer")
+    if type(value) is not dict or value.keys() != {"version", "rule"}:
+        raise _ClaimError(f"pol is {value!r:.60}; it must be an object with version and rule, and no more")
+    version, rule = value["version"], value["rule"]
+    if type(version) is not int or version < 1:
+        raise _ClaimError(f"pol.version is {version!r:.60}; it must be an integer of at least 1")
     if rule is not None and type(rule) is not str:
         raise _ClaimError(f"pol.rule is {rule!r:.60}; it must be a string or null")
     return version, rule

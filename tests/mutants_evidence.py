@@ -109,7 +109,10 @@ EVIDENCE: Final[tuple[Mutant, ...]] = (
         "    if not is_digest(value):\n",
         "    if not is_digest(str(value).lower()):\n",
     ),
-    _token("any policy", "    if type(version) is not int:\n", "    if False:\n"),
+    _token("any policy", "    if type(version) is not int or version < 1:\n", "    if False:\n"),
+    _token(
+        "more in a policy", 'value.keys() != {"version", "rule"}', 'not {"version", "rule"} <= value.keys()'
+    ),
     _jws("any header member", "        if name not in _HEADER:\n", "        if False:\n"),
     _jws("any type", 'if header.get("typ") != TYPE:', "if False:"),
     _jws("any algorithm", 'if header.get("alg") != ALGORITHM:', "if False:"),
@@ -159,7 +162,6 @@ EVIDENCE: Final[tuple[Mutant, ...]] = (
         "        }",
     ),
     _yes("another version is signed", "delego-approval-decision-v1", "delego-approval-decision-v2"),
-    _message("refused and executed", 'if members.has("refused") and members.has("upstream"):', "if False:"),
     _message(
         "any code",
         '    else:\n        members.refuse("code"',

@@ -14,6 +14,8 @@ from tree import PACKAGES, project_files, source_only
 pytestmark = source_only
 
 MAX_LINES = 450
+# One file by design: it runs where none of ours is installed.
+SINGLE_FILES = {"conformance/delego_conformance/adapters/delego_reference.py": 750}
 MAX_TEST_LINES = 750  # tables of cases make a test file long, not hard to read
 ROOMS_WITHOUT_PACKAGE = ("ledger", "cli", "authorizer", "broker", "agent", "conformance", "tests")
 BINARY_SUFFIXES = {".gif", ".ico", ".jpg", ".png", ".woff2"}
@@ -121,7 +123,8 @@ def test_no_module_is_too_long_to_be_read_at_once() -> None:
     too_long = {}
     for path in project_files():
         name, lines = path.relative_to(ROOT).as_posix(), len(path.read_bytes().splitlines())
-        if path.suffix == ".py" and lines > (MAX_TEST_LINES if name.startswith("tests/") else MAX_LINES):
+        most = SINGLE_FILES.get(name, MAX_TEST_LINES if name.startswith("tests/") else MAX_LINES)
+        if path.suffix == ".py" and lines > most:
             too_long[name] = lines
     assert too_long == {}
 

@@ -82,6 +82,12 @@ def test_the_signature_is_over_the_digits_of_the_hash() -> None:
     assert KEY.verify(sealed.entry_hash.encode("ascii"), bytes.fromhex(signature))
 
 
+@pytest.mark.parametrize("seq", [-1, 2**53])
+def test_a_place_that_verification_would_refuse_is_not_sealed(seq: int) -> None:
+    with pytest.raises(ReceiptError, match="seq is"):
+        seal(ENTRY, seq=seq, ts=START, prev_hash="00" * 32)
+
+
 @pytest.mark.parametrize("name", ["intent_hash", "action_fingerprint"])
 @pytest.mark.parametrize("value", ["", "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])
 def test_an_entry_whose_hash_is_none_is_not_sealed(name: str, value: str) -> None:

@@ -219,14 +219,25 @@ def test_an_issuer_is_compared_exactly() -> None:
 
 
 def test_claims_that_nobody_knows_are_ignored() -> None:
-    body = raw_claims(pol={"version": 1, "rule": None, "more": [1]}, more={"a": 0.5})
+    body = raw_claims(pol={"version": 1, "rule": None}, more={"a": 0.5})
     outcome = verdict(compact(body=body))
     assert isinstance(outcome, Claims)
     assert outcome.pol == (1, None)
 
 
 @pytest.mark.parametrize(
-    "pol", [[], {}, {"rule": "r"}, {"version": 1.0}, {"version": True}, {"version": 1, "rule": 0}]
+    "pol",
+    [
+        [],
+        {},
+        {"rule": "r"},
+        {"version": 1},
+        {"version": 0, "rule": None},
+        {"version": 1.0, "rule": None},
+        {"version": True, "rule": None},
+        {"version": 1, "rule": 0},
+        {"version": 1, "rule": None, "more": 1},
+    ],
 )
 def test_a_policy_claim_of_another_form_is_refused(pol: object) -> None:
     assert code(verdict(compact(body=raw_claims(pol=pol)))) == "claims"

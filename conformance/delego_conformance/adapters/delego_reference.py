@@ -627,7 +627,7 @@ def hello(reference: Reference) -> JSONObject:
             "name": "delego (public reference)" + (", its command" if reference.command else ""),
             "version": package.__version__,
             "language": f"Python {platform.python_version()}",
-            "url": "https://pypi.org/project/delego/",
+            "url": "",
         },
         "spec": [package.__protocol_version__],
         "roles": ["authorizer", "broker", "auditor"],

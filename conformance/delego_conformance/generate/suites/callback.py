@@ -430,14 +430,9 @@ FORMS: list[tuple[str, str, JSONObject | str]] = [
     ("text-behind", "Text behind the callback.", TEXT + "x"),
 ]  # fmt: skip
 for slug, comment, callback_or_text in FORMS:
-    case(
-        slug,
-        comment,
-        callback_or_text,
-        refused("malformed"),
-        "7.3-14 7.3-7 8-23" if slug.startswith("signature") else "7.3-14 7.3-7 2.2-10",
-        flags=("DuplicateMember",) if slug == "decision-twice" else ("WrongForm",),
-    )
+    clauses = "7.3-14 7.3-7 8-23" if slug.startswith("signature") else "7.3-14 7.3-7 2.2-10"
+    flags = ("DuplicateMember",) if slug == "decision-twice" else ("WrongForm",)
+    case(slug, comment, callback_or_text, refused("malformed"), clauses, flags=flags)
 
 # --- the first failure is the answer ----------------------------------------------------------------------
 
@@ -448,11 +443,5 @@ for slug, comment, callback, code, exp in (
     ("key-and-time", "A stranger's key, and too late.", BOB, "kid", 0),
     ("signature-and-time", "A bad signature, and too late.", {**YES, "signature": "00" * 64}, "signature", 0),
 ):  # fmt: skip
-    case(
-        f"first-{slug}",
-        f"{comment} What is checked first is the answer.",
-        callback,
-        refused(code),
-        "7.3-7",
-        exp=exp,
-    )
+    said = f"{comment} What is checked first is the answer."
+    case(f"first-{slug}", said, callback, refused(code), "7.3-7", exp=exp)

@@ -15,7 +15,6 @@ NO_VECTOR: Final[dict[str, str]] = {
     "§2-1": "What an authorizer holds in its memory is not seen from outside.",
     "§2-2": "What an authorizer asks on the way to a decision is not seen from outside.",
     "§2-3": "Who controls a channel is a matter of how a system is deployed.",
-    "§2-4": "A vector hands out the keys itself; which ones a deployment uses is not seen.",
 }
 OPEN_ERRATA: Final[dict[int, str]] = {}
 
@@ -351,6 +350,9 @@ for slug, text, meaning, clauses in NUMBERS:
 bad("number-in-list", "A number that programs read differently, among the values that pass.",
     constrained("{ allow_list: { field: n, in: [012] } }"), twin="number-in-quotes", flag="YamlVersion",
     clauses="5.1-4 5.1-13", basis="proposed", errata=19)  # fmt: skip
+bad("number-digits", "More digits than a double keeps: the limit that is read is another one.",
+    constrained("{ amount: { field: n, max: 0.30000000000000001 } }"), twin="plain-number",
+    flag="YamlVersion", clauses="5.1-15", basis="proposed", errata=26)  # fmt: skip
 good("text-key", "A key in quotes is text.",
      constrained('{ allow_list: { field: n, in: [{ "1": a }] } }'),
      clauses="5.1-14")  # fmt: skip
@@ -390,6 +392,12 @@ good("reordering-escaped", "Escaped, such a character reorders nothing in the fi
 good("joiner", "A joiner inside an emoji reorders nothing.",
      policy(rule(more='description: "\U0001f469\u200d\U0001f4bb"')),
      clauses="5.1-11")  # fmt: skip
+good("line-ends-escaped", "Escaped, they end no line.",
+     policy(rule(more='description: "one \\u0085 two \\u2028 three \\u2029"')), clauses="5.1-16")  # fmt: skip
+for character in "\u0085\u2028\u2029":
+    bad(f"line-end-{ord(character):04x}", f"U+{ord(character):04X} in a comment ends its line in YAML 1.1 alone.",
+        policy(rule(more=f"# a {character}wolla")), twin="line-ends-escaped", flag="YamlVersion",
+        clauses="5.1-16", basis="proposed", errata=19)  # fmt: skip
 REORDERING: Final = (("override", "\u202e"), ("isolate", "\u2066"), ("mark", "\u200f"), ("arabic", "\u061c"))
 for slug, character in REORDERING:
     bad(f"reordering-{slug}", f"U+{ord(character):04X} in a comment: a person would read another policy.",

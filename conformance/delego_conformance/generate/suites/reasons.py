@@ -231,7 +231,7 @@ def release(
     args = {"approval_id": approval_id, "approval": parked, "action": asked}
     SUITE.add(
         f"release-{slug}", f"What is said: {reason}", "resolve", args, ok(outcome=outcome, reasons=[reason]),
-        clauses="7-1", control=control, basis=basis, errata=29, flags=["ReasonText"], section="7", **more,
+        clauses="7-1 7-16" if "quote" in slug else "7-1", control=control, basis=basis, errata=29, flags=["ReasonText"], section="7", **more,
     )  # fmt: skip
 
 

@@ -221,6 +221,10 @@ FORMS: list[tuple[str, str, JSONObject]] = [
     ("pol-string", "pol is a string.", {"pol": "place-order"}),
     ("pol-version-string", "The version in pol is a string.", {"pol": {"version": "1", "rule": None}}),
     ("pol-rule-number", "The rule in pol is a number.", {"pol": {"version": 1, "rule": 7}}),
+    ("pol-without-rule", "pol has no rule, not even null.", {"pol": {"version": 1}}),
+    ("pol-without-version", "pol has no version.", {"pol": {"rule": None}}),
+    ("pol-version-zero", "The version in pol is 0.", {"pol": {"version": 0, "rule": None}}),
+    ("pol-with-more", "pol has a third member.", {"pol": {"version": 1, "rule": None, "note": ""}}),
 ]
 for slug, comment, change in FORMS:
     case(
