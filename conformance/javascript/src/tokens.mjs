@@ -22,7 +22,8 @@ const CLAIM_FORMS = {
 const OPTIONAL_CLAIM_FORMS = {
   apr: isFilledText,
   sub: isFilledText,
-  pol: (value) => value instanceof Map && value.size === 2 && isWholeNumber(value.get("version"))
+  pol: (value) => value instanceof Map && value.size === 2
+    && isWholeNumber(value.get("version")) && value.get("version").text !== "0"
     && (value.get("rule") === null || typeof value.get("rule") === "string"),
 };
 
