@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TypeAlias
 
+from delego_spec.errors import DocumentError
+
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
 
@@ -28,8 +30,16 @@ class RevocationError(DelegoBrokerError):
     """The list of revoked tokens cannot be read or written; a token that may stand on it is refused."""
 
 
-class BrokerConfigError(DelegoBrokerError):
-    """A broker's configuration is refused."""
+class BrokerConfigError(DelegoBrokerError, DocumentError):
+    """A broker's configuration is refused; ``problems`` lists everything that is wrong with it."""
+
+
+class SecretUnavailable(DelegoBrokerError):  # noqa: N818 - reads as what happened
+    """A credential cannot be had, or not in a form that may be sent. The message never holds any of it."""
+
+
+class ListenError(DelegoBrokerError):
+    """The gateway cannot listen where it was told to, or may not."""
 
 
 class MissingExtra(DelegoBrokerError):  # noqa: N818 - reads as what happened

@@ -1,0 +1,178 @@
+"""Credentials: read at the moment of use, from where the operator keeps them, and never kept.
+
+No message here holds any part of a secret. What a command writes to stderr goes nowhere, for the same reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+import signal
+import stat
+import subprocess
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from delego_broker.errors import MissingExtra, SecretUnavailable, why
+from delego_broker.gateway.settings import Credential, Source
+from delego_spec.types import JSON
+
+MAX_BYTES: Final = 16 * 1024
+MIN_CHARACTERS: Final = 8  # what is shorter also stands by chance in what a service answers
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_IN_HEADER: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")  # printable ASCII, no blank at an end
+_IN_BEARER: Final = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """What a route's credentials add to a request. Its repr shows nothing of it."""
+
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)  # what must not come back
+
+
+def read_secret(source: Source, environment: Mapping[str, str] | None = None) -> str:
+    """The secret that is there now, as text of at least 8 characters without control characters.
+
+    Raises SecretUnavailable or MissingExtra. May block: on a disk, on a keyring, on a command up to its
+    time-out.
+    """
+    if source.env is not None:
+        text = (os.environ if environment is None else environment).get(source.env)
+        if text is None:
+            raise SecretUnavailable(f"{source} is not set")
+    elif source.file is not None:
+        text = _text(source, _from_file(source))
+    elif source.keyring is not None:
+        text = _from_keyring(source, *source.keyring)
+    else:
+        text = _text(source, _from_command(source))
+    if len(text) < MIN_CHARACTERS:
+        raise SecretUnavailable(f"{source} holds fewer than {MIN_CHARACTERS} characters")
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise SecretUnavailable(f"{source} holds more than {MAX_BYTES} bytes")
+    if _CONTROL.search(text):  # CR and LF would end the header and begin another
+        raise SecretUnavailable(f"{source} holds a line break or another control character")
+    if not _is_text(text):
+        raise SecretUnavailable(f"{source} does not hold UTF-8 text")
+    return text
+
+
+def inject(credentials: Iterable[Credential]) -> Injected:
+    """Read all secrets of a route and say where they go. Raises as ``read_secret`` does; may block."""
+    headers: list[tuple[str, str]] = []
+    query: list[tuple[str, str]] = []
+    hidden: list[str] = []
+    for credential in credentials:
+        secret = read_secret(credential.source)
+        hidden.append(secret)
+        if credential.place == "query":
+            query.append((credential.name, secret))
+        elif credential.place == "basic":
+            pair = base64.b64encode(f"{credential.user}:{secret}".encode()).decode()
+            hidden.append(pair)
+            headers.append(("Authorization", f"Basic {pair}"))
+        else:
+            bearer = credential.place == "bearer"
+            if (_IN_BEARER if bearer else _IN_HEADER).fullmatch(secret) is None:
+                raise SecretUnavailable(f"{credential.source} holds what cannot stand in a header")
+            name = "Authorization" if bearer else credential.name
+            headers.append((name, f"{'Bearer ' if bearer else credential.prefix}{secret}"))
+    return Injected(tuple(headers), tuple(query), tuple(hidden))
+
+
+def names_of(query: Iterable[tuple[str, JSON]]) -> set[str]:
+    """The names of query parameters."""
+    return {name for name, _ in query}
+
+
+def _from_file(source: Source) -> bytes:
+    assert source.file is not None  # noqa: S101 - the caller looked
+    try:
+        with source.file.open("rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SecretUnavailable(f"{source} is no regular file")
+            if status.st_mode & 0o027:  # a group may read it (systemd, Kubernetes), not write it
+                mode = stat.S_IMODE(status.st_mode)
+                raise SecretUnavailable(f"{source} has the mode {mode:04o}; make it 0600 or 0640")
+            if hasattr(os, "geteuid") and status.st_uid not in (0, os.geteuid()):
+                raise SecretUnavailable(f"{source} belongs to another user; give it to this one")
+            return file.read(MAX_BYTES + 3)
+    except (OSError, ValueError) as error:
+        raise SecretUnavailable(f"{source} cannot be read: {why(error)}") from None
+
+
+def _from_keyring(source: Source, service: str, user: str) -> str:
+    try:
+        import keyring
+    except ImportError:
+        raise MissingExtra("a secret in the keyring", "the keyring library", "keyring") from None
+    try:
+        text = keyring.get_password(service, user)
+    except Exception as error:  # noqa: BLE001 - backends raise what they like, and may say too much
+        raise SecretUnavailable(f"{source} cannot be read: {type(error).__name__}") from None
+    if text is None:
+        raise SecretUnavailable(f"there is no {str(source).removeprefix('the ')}")
+    return text
+
+
+def _from_command(source: Source) -> bytes:
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the operator's own command, no shell
+            source.command or (),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise SecretUnavailable(f"{source} cannot be run: {why(error)}") from None
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipe open, too
+
+    timer = threading.Timer(source.timeout, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        with process.stdout:
+            data = process.stdout.read(MAX_BYTES + 3)
+        if len(data) > MAX_BYTES + 2:
+            end()
+            process.wait()
+            raise SecretUnavailable(f"{source} wrote more than {MAX_BYTES} bytes")
+        status = process.wait()
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise SecretUnavailable(f"{source} did not end within {source.timeout:g} s")
+    if status != 0:
+        raise SecretUnavailable(f"{source} ended with status {status}")
+    return data
+
+
+def _text(source: Source, data: bytes) -> str:
+    """Without the one line end that editors and ``echo`` add."""
+    try:
+        return data.removesuffix(b"\n").removesuffix(b"\r").decode()
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"{source} does not hold UTF-8 text") from None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
