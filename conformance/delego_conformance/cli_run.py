@@ -19,6 +19,7 @@ from delego_conformance.filters import Filter, filters
 from delego_conformance.guard import ExitCode, say
 from delego_conformance.known import load_known
 from delego_conformance.reports import FORMATS, SUFFIXES, render
+from delego_conformance.reports.words import plural
 from delego_conformance.results import Profile, Run
 from delego_conformance.runner import TIMEOUT, Progress, chosen_vectors, run, vector_digests
 from delego_conformance.upstream import load_upstream
@@ -145,7 +146,8 @@ def command(
         )
     _write(found, reports, quiet=quiet)
     if select is not None or fail_fast:
-        say(f"{len(found.results)} of {len(vectors)} vectors have a result; that is no verdict on the whole")
+        asked = sum(result.verdict != "not claimed" for result in found.results)
+        say(f"{plural(asked, 'vector')} of {len(vectors):,} decided; that is no verdict on the whole")
     for result in found.results:
         if result.verdict == "fixed":
             say(f"{result.vector.id} passes; take it out of {str(known)!r}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any, Final
 
-from delego_conformance.reports.words import expected_text, printable
+from delego_conformance.reports.words import expected_text, plural, printable
 from delego_conformance.runner import request_of
 from delego_conformance.vectors import JSONObject, Vector
 
 WIDTH: Final = 100  # columns
 _LONGEST: Final = 6000  # characters of one text; --json has all of it
+_BASE64: Final = 60  # characters of base64 in the request
 
 
 def load_clauses() -> dict[str, JSONObject]:
@@ -83,7 +85,7 @@ def _lines(
     for number, step in enumerate(vector.steps, 1):
         which = f" {number} of {len(vector.steps)}" if len(vector.steps) > 1 else ""
         yield from _title(f"Request{which}, as sent")
-        yield from _block(json.dumps(request_of(vector, number), separators=(",", ":")), width)
+        yield from _request(request_of(vector, number), width)
         yield from _spelled_out(step.args, width)
         yield from _title(f"Expected{which}")
         yield from _block(expected_text(step.expect), width)
@@ -116,12 +118,40 @@ def _facts(vector: Vector, width: int) -> Iterator[str]:
             yield from _prose(f"{name + ':':<10} {value}", width, "")
 
 
+def _request(request: JSONObject, width: int) -> Iterator[str]:
+    """The line that is sent; base64 in it is cut, because what it encodes follows."""
+    args = request.get("args", {})
+    cut = {
+        name: f"{value[:_BASE64]}… (--json shows all {len(value):,} characters)"
+        for name, value in args.items()
+        if name.endswith("_b64") and isinstance(value, str) and len(value) > _BASE64
+    }
+    line = json.dumps({**request, "args": {**args, **cut}}, separators=(",", ":"), ensure_ascii=not cut)
+    yield from _block(line, width)
+
+
 def _spelled_out(args: JSONObject, width: int) -> Iterator[str]:
     """The texts within the arguments, without the escapes of the JSON around them."""
     for name, value in _texts(args, ""):
-        if "\\" in json.dumps(value)[1:-1] or len(value) > width:
+        if name.endswith("_b64"):
+            yield from _decoded(name, value, width)
+        elif "\\" in json.dumps(value)[1:-1] or len(value) > width:
             yield from _prose(f"{name} is", width)
             yield from _block(value, width, "     ")
+
+
+def _decoded(name: str, value: str, width: int) -> Iterator[str]:
+    """The lines that base64 encodes, numbered as in a verdict; bytes that are not UTF-8 as ``\\xff``."""
+    try:
+        text = base64.b64decode(value, validate=True).decode("utf-8", "backslashreplace")
+    except ValueError:
+        return
+    lines = text.removesuffix("\n").split("\n") if text else []
+    ending = "" if text.endswith("\n") or not text else ", the last one without its line feed"
+    yield from _prose(f"{name} is, decoded, {plural(len(lines), 'line')}{ending}", width)
+    for number, line in enumerate(lines):
+        yield f"   line {number}"
+        yield from _block(line, width, "     ")
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

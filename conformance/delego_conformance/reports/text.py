@@ -1,9 +1,14 @@
-"""The report for a terminal: what was judged, who is conformant, where it fails and why."""
+"""The report for a terminal: what was judged, who is conformant, where it fails and why.
+
+A first run has thousands of failures. Those that say most are shown in full, the others have a line each;
+the other formats have all of everything.
+"""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from delego_conformance.reports.figures import (
@@ -34,6 +39,9 @@ _NARROWEST: Final = 60
 _LABEL: Final = 10  # columns of "request", "expected", …
 _LONGEST: Final = 1200  # characters of one request or reply; the JSON report has all of them
 _STDERR: Final = 400
+_BASE64: Final = 60  # characters of an argument in base64; ``explain`` shows what it encodes
+_IN_FULL: Final = 20  # failures
+_UNTELLING: Final = ("unsupported", "vacuous")  # verdicts that follow from something that is known already
 
 _STYLES: Final = {"good": "32", "bad": "31", "warn": "33", "strong": "1", "faint": "2"}
 
@@ -50,9 +58,11 @@ def render(run: Run, *, width: int | None = None, color: bool = False) -> str:
     failed = failures(run)
     if failed:
         page.title(plural(len(failed), "failure"))
-        for result in failed:
+        shown = _most_telling(failed)
+        for result in shown:
             _failure(page, run, result)
-        _flags(page, run, failed)
+        _others(page, [result for result in failed if result not in shown])
+        _flags(page, run, shown)
     _fixed(page, run)
     page.blank()
     line = f"verdict: {verdict_line(run)}"
@@ -144,6 +154,8 @@ def _matrix(page: _Page, run: Run) -> None:
     page.title(f"{'sections':<{_title_room(page)}}" + "".join(f"{level:>11}" for level in LEVELS))
     for section in sections(run):
         here = run.of(section=section)
+        if all(result.verdict == "not claimed" for result in here):
+            continue
         number, name = map(printable, heading(section))
         title = f"  {number:<6}{name}"
         _figures(page, title, [_cell(run, here, level) for level in LEVELS])
@@ -167,6 +179,31 @@ def _figures(page: _Page, title: str, cells: Iterable[Cell]) -> None:
         text = f"{f'{one.passed}/{one.counted}' if one.counted else '–':>11}"
         drawn.append(text if one.whole else page.style(text, one.tone))
     page.add(f"{title:<{room}}{''.join(drawn)}")
+
+
+def _most_telling(failed: list[Result]) -> list[Result]:
+    """All failures if they are few; otherwise the first ones, wrong answers before what follows from them."""
+    ranked = sorted(failed, key=lambda result: result.verdict in _UNTELLING)
+    shown = {id(result) for result in ranked[:_IN_FULL]}
+    return [result for result in failed if id(result) in shown]
+
+
+def _others(page: _Page, failed: list[Result]) -> None:
+    """A line for each, and one for each operation that is missing."""
+    if not failed:
+        return
+    page.title(f"{len(failed):,} more; 'delego-conformance explain ID' says all about one")
+    missing: dict[str, list[str]] = {}
+    for result in failed:
+        vector = result.vector
+        if result.verdict == "unsupported":
+            op = next((str(one.request.get("op", "?")) for one in result.exchanges[-1:]), "?")
+            missing.setdefault(printable(op), []).append(printable(vector.id))
+            continue
+        line = f"  {result.verdict:<12}{_short(vector.id)}  {printable(vector.comment)}"
+        page.add(line if len(line) <= page.width else f"{line[: page.width - 1]}…")
+    for op, ids in missing.items():
+        page.labelled("unsupported", f"{op}: {plural(len(ids), 'vector')}, {ids[0]} is one", columns=12)
 
 
 def _failure(page: _Page, run: Run, result: Result) -> None:
@@ -195,9 +232,21 @@ def _exchanges(page: _Page, exchanges: tuple[Exchange, ...]) -> None:
         said = cut(reply_text(earlier), 120)
         page.labelled(f"step {number}", f"{printable(str(earlier.request.get('op', '?')))}: {said}")
     for last in exchanges[-1:]:
-        page.labelled("request", request_text(last))
+        page.labelled("request", request_text(_without_base64(last)))
         page.labelled("reply", reply_text(last))
         page.labelled("expected", expected_text(last.expect))
+
+
+def _without_base64(exchange: Exchange) -> Exchange:
+    """The exchange with the arguments cut that nobody can read."""
+    args = exchange.request.get("args")
+    if not isinstance(args, dict):
+        return exchange
+    legible = {
+        name: cut(value, _BASE64) if name.endswith("_b64") and isinstance(value, str) else value
+        for name, value in args.items()
+    }
+    return replace(exchange, request={**exchange.request, "args": legible})
 
 
 def _tail(text: str) -> str:

@@ -35,7 +35,7 @@ case(
     "Three receipts, hashed, signed and linked.",
     SOUND,
     [],
-    "8.1-1 8-1 8-2 8-3 8.3-6",
+    "8.1-1 8-1 8-2 8-3",
     errata=41,
     basis="spec",
 )
