@@ -44,6 +44,7 @@ SECTIONS = (
         (
             Entry("policy", "Show, check and explain the policy."),
             Entry("keys", "Show keys; make and enrol approvers' keys."),
+            Entry("broker", "Run the gateway: the process that holds the credentials."),
             Entry("recover", "Settle what a crash left in flight as 'outcome unknown'."),
             Entry("doctor", "Look at a home for everything that may be wrong with it."),
             Entry("completion", "Print a shell's completion script."),
