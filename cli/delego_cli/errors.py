@@ -88,6 +88,7 @@ def _ours(error: BaseException) -> Failure | None:
     # Imported here, where they have been imported already if the error is one of theirs: the command starts
     # without them.
     from delego_authorizer.errors import DelegoAuthorizerError
+    from delego_broker.errors import DelegoBrokerError
     from delego_ledger.errors import DelegoLedgerError, StorageError
     from delego_spec.errors import DelegoSpecError, DocumentError
 
@@ -101,7 +102,7 @@ def _ours(error: BaseException) -> Failure | None:
         return Failure(ExitCode.FAILED, lines, members)
     if isinstance(error, StorageError) and _is_broken_pipe(error.__cause__):
         return NOBODY
-    if isinstance(error, (DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError)):
+    if isinstance(error, (DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError, DelegoBrokerError)):
         return _failure(ExitCode.FAILED, str(error))
     return None
 

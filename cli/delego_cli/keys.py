@@ -13,6 +13,7 @@ from delego_cli.decisions import command_line
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Column, Styled, emit, fields, say, table
+from delego_cli.token_keys import jwks, now, rotate_token
 from delego_cli.verbs import Session, verb, verb_group
 from delego_ledger.files import sync_directory
 from delego_ledger.keyfiles import (
@@ -32,7 +33,9 @@ FORMER: Final = "former"  # where untrusted keys go: auditors of old approvals s
 
 _EXISTING: Final = click.Path(exists=True, dir_okay=False)
 
-command = verb_group("keys", "Show keys; make and enrol approvers' keys.")
+command = verb_group("keys", "Show keys; make and enrol approvers' keys; rotate the token key.")
+command.add_command(jwks)
+command.add_command(rotate_token)
 
 
 def approver_name(text: str) -> str:
@@ -47,11 +50,14 @@ def approver_name(text: str) -> str:
 @verb("show", group=command, examples=("delego keys show", "delego keys show --json"))
 def show(session: Session) -> ExitCode:
     """Show the home's public keys; never a secret."""
+    from delego_authorizer.tokenkeys import published_token_keys
+
     home = session.home().require()
     keys = [("ledger", home.keys_path / "ledger.pub", home.public_key())]
-    token = home.keys_path / "token.pub"
-    if token.exists():
-        keys.append(("token", token, load_public_key(token)))
+    if (home.keys_path / "token.pub").exists():
+        for one in published_token_keys(home, now()):
+            use = "token" if one.use == "current" else f"token, {one.use}"
+            keys.append((use, one.path, one.key))
     for name, key in home.approver_keys().items():
         keys.append((f"approver {name}", _file_of(home, name), key))
     if session.json:

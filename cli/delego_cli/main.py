@@ -43,7 +43,8 @@ SECTIONS = (
         "For operators",
         (
             Entry("policy", "Show, check and explain the policy."),
-            Entry("keys", "Show keys; make and enrol approvers' keys."),
+            Entry("keys", "Show keys; make and enrol approvers' keys; rotate the token key."),
+            Entry("token", "Take tokens back before they expire."),
             Entry("broker", "Run the gateway: the process that holds the credentials."),
             Entry("recover", "Settle what a crash left in flight as 'outcome unknown'."),
             Entry("doctor", "Look at a home for everything that may be wrong with it."),

@@ -76,7 +76,7 @@ def test_a_purge_removes_what_is_dead_and_nothing_else(path: Path) -> None:
         b'{"jti":"","until":5}\n',
         b'{"jti":5,"until":5}\n',
         b'{"jti":"a","until":-1}\n',
-        b'{"jti":"a","until":5.0}\n',
+        b'{"jti":"a","until":5.5}\n',
         b'{"jti":"a","until":5,"x":1}\n',
         b'{"jti":"a","jti":"b","until":5}\n',
         b'{"jti":"a","until":5}\n\xff\n',
