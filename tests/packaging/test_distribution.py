@@ -99,10 +99,31 @@ def test_the_license_is_in_the_wheel(wheel: Path) -> None:
     assert contents(wheel)[name] == (ROOT / "LICENSE").read_bytes()
 
 
-def test_the_wheel_has_one_command(wheel: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "delego_cli/verifier.html",
+        "delego_conformance/adapters/delego_reference.known",
+        "delego_conformance/clauses.json",
+        "delego_conformance/notes.json",
+        "delego_conformance/schemas/request.schema.json",
+        "delego_conformance/templates/adapter.mjs",
+        "delego_conformance/templates/adapter.py",
+        "delego_conformance/vectors/v1/fingerprint.json",
+    ],
+)
+def test_what_a_user_is_handed_is_in_the_wheel(wheel: Path, name: str) -> None:
+    assert name in contents(wheel)
+
+
+def test_the_wheel_has_two_commands(wheel: Path) -> None:
     (name,) = (name for name in contents(wheel) if name.endswith("/entry_points.txt"))
     lines = contents(wheel)[name].decode().split("\n")
-    assert [line for line in lines if line] == ["[console_scripts]", "delego = delego_cli.main:main"]
+    assert [line for line in lines if line] == [
+        "[console_scripts]",
+        "delego = delego_cli.main:main",
+        "delego-conformance = delego_conformance.cli:main",
+    ]
 
 
 def test_the_sdist_holds_the_project_and_no_stray_file(sdist: Path) -> None:
