@@ -23,6 +23,7 @@ PACKAGES: Final = {
     "delego_ledger": ROOT / "ledger" / "delego_ledger",
     "delego_authorizer": ROOT / "authorizer" / "delego_authorizer",
     "delego_broker": ROOT / "broker" / "delego_broker",
+    "delego_agent": ROOT / "agent" / "delego_agent",
     "delego_cli": ROOT / "cli" / "delego_cli",
     "delego_conformance": ROOT / "conformance" / "delego_conformance",
 }

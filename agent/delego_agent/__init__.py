@@ -1,0 +1,1 @@
+"""What an agent's program meets: a client, gated functions, hooks, an MCP server and an MCP gateway."""
