@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from certificates import Certificates, make_certificates
 from delego_broker.client import GatewayBroker, GatewayUnusable
 from delego_spec.gateway import Executed, GatewayRequest, NotSent, Refused, response_to_json
-from gateways import AUDIENCE, far_end, http, request, says, token
+from far_ends import AUDIENCE, far_end, http, request, says, token
 from houses import CONFIG, TOKEN_KEY, approved, house, order, receipts
 
 DONE = response_to_json(Executed(status=201, result={"order": 7}))
