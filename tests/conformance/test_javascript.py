@@ -345,7 +345,11 @@ APPROVAL: Final = "approval apr_098812a3c6ffc7d236a2c11e"
         pytest.param(
             "no evidence", ALICE, 1, ["evidence 2b87866bc303…: is not there", "with 0 of 1"], id="none"
         ),
-        pytest.param("another action", ALICE, 1, ["is about another action", "with 0 of 1"], id="action"),
+        pytest.param("another action", ALICE, 1, ["was released with 0 of 1"], id="action"),
+        pytest.param("only written ahead", STRANGER, 1, ["evidence 2b87", "with 0 of 1"], id="no end"),
+        pytest.param("denied", ALICE, 1, ["although a person said no"], id="denied"),
+        pytest.param("counted twice", ALICE, 1, ["was counted before"], id="one yes, counted twice"),
+        pytest.param("another name", ALICE, 1, ["signed by alice, and", "with 0 of 1"], id="another name"),
         pytest.param("twice", ALICE, 1, ["was released before"], id="released twice"),
     ],
 )
@@ -359,6 +363,14 @@ def test_an_audit_finds_releases_that_nobody_signed(
         lines[7] = lines[7].replace("4327df", "000000", 1)
     if change == "twice":
         lines.append(lines[7])
+    if change == "only written ahead":
+        del lines[7]
+    if change == "denied":
+        lines.insert(4, lines[4].replace("human approved", "human denied").replace('"allow"', '"deny"'))
+    if change == "counted twice":
+        lines.insert(5, lines[4])
+    if change == "another name":
+        lines[4] = lines[4].replace("by 'alice'", "by 'bob'")
     found = script(AUDIT, "\n".join(lines), evidence, approvers, str(required))
     assert len(found) == len(expected), found
     for text, words in zip(found, expected, strict=True):

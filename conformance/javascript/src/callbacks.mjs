@@ -73,9 +73,10 @@ export async function verifyCallback(text, known) {
   return { decision: callback.get("decision"), evidenceDigest: hashOf(evidence) };
 }
 
-async function loadApproverKey(hex) {
+async function loadApproverKey(known) {
+  if (typeof known !== "string") return known;
   try {
-    return await loadPublicKey(hex);
+    return await loadPublicKey(known);
   } catch (error) {
     if (error instanceof Refusal) throw new Refusal("kid", error.message); // a key that is none is nobody's
     throw error;
@@ -102,7 +103,8 @@ function checkArrival(signed, now, exp) {
  * Checks one piece of evidence as an auditor does (§7.3-12): its form, its key and its signature. Whether it
  * arrived in time cannot be seen afterwards.
  * @param {Map<string, import("./json.mjs").JsonValue>} evidence the nine signed members and `signature`
- * @param {Record<string, string> | Map<string, string>} keys the approvers' public keys in hexadecimal, by key id
+ * @param {Record<string, string> | Map<string, string | import("./ed25519.mjs").PublicKey>} keys the approvers'
+ *   public keys, loaded or in hexadecimal, by key id
  * @returns {Promise<{digest: string, kid: string, decision: string, approvalId: string,
  *   actionFingerprint: string, intentHash: string}>} throws a Refusal with a code of §7.3 otherwise
  */

@@ -19,7 +19,7 @@ const RECEIPT_NAMES = new Set([...RECEIPT_FIELDS, "context"]);
 /**
  * @typedef {{seq?: number, line?: number, code: string, text: string}} Problem
  * @typedef {{valid: boolean, completeness: "anchored" | "cannot_be_ruled_out", head: string | null,
- *   count: number, problems: Problem[], problemCount: number}} ChainReport
+ *   anchoredThrough: number | null, count: number, problems: Problem[], problemCount: number}} ChainReport
  */
 
 /**
@@ -88,16 +88,17 @@ export function readReceiptLine(line) {
 }
 
 class ChainVerifier {
-  constructor(key, expectedHead, anchor) {
+  constructor(key, expectedHead, anchors) {
     this.key = key;
     this.expectedHead = expectedHead;
-    this.anchor = anchor;
+    this.anchors = anchors;
+    this.wanted = new Set(anchors.map(({ seq }) => seq));
     this.lineCount = 0;
     this.receiptCount = 0;
     this.expectedSeq = 0;
     this.expectedPrev = "GENESIS";
     this.head = null;
-    this.anchored = null; // the receipt at the anchor's place
+    this.anchored = new Map(); // the hashes of the receipts at the anchors' places, by seq
     this.problems = [];
     this.problemCount = 0;
     this.inFlight = Promise.resolve();
@@ -176,7 +177,7 @@ class ChainVerifier {
     this.expectedSeq = seq + 1;
     if (isHash(stored)) {
       this.head = { seq, hash: stored };
-      if (this.anchor !== null && seq === this.anchor.seq) this.anchored ??= this.head;
+      if (this.wanted.has(seq) && !this.anchored.has(seq)) this.anchored.set(seq, stored);
     }
   }
 
@@ -199,16 +200,19 @@ class ChainVerifier {
    */
   async finish() {
     await this.inFlight;
-    const faults = [
-      this.headProblem(this.expectedHead, this.head),
-      this.headProblem(this.anchor, this.anchored ?? this.head),
-    ].filter((problem) => problem !== null);
-    const isAnchored = (this.expectedHead !== null || this.anchor !== null) && faults.length === 0;
+    const wanted = this.expectedHead === null ? [] : [[this.expectedHead, this.head]];
+    for (const anchor of this.anchors) {
+      const hash = this.anchored.get(anchor.seq);
+      wanted.push([anchor, hash === undefined ? this.head : { seq: anchor.seq, hash }]);
+    }
+    const faults = wanted.map(([one, found]) => this.headProblem(one, found)).filter((problem) => problem !== null);
+    const isAnchored = wanted.length > 0 && faults.length === 0;
     if (this.problems.length >= MAX_PROBLEMS && faults.length > 0) this.problems.pop(); // what comes last is listed
     faults.forEach((problem) => this.report(problem));
     return {
       valid: this.problemCount === 0,
       completeness: isAnchored ? "anchored" : "cannot_be_ruled_out",
+      anchoredThrough: isAnchored ? Math.max(...wanted.map(([{ seq }]) => seq)) : null,
       head: this.head === null ? null : `${this.head.seq}:${this.head.hash}`,
       count: this.receiptCount,
       problems: this.problems,
@@ -217,7 +221,7 @@ class ChainVerifier {
   }
 
   headProblem(wanted, found) {
-    if (wanted === null || (found !== null && found.seq === wanted.seq && found.hash === wanted.hash)) return null;
+    if (found !== null && found.seq === wanted.seq && found.hash === wanted.hash) return null;
     const shown = ({ seq, hash }) => `seq ${seq} (${hash.slice(0, 12)}…)`;
     const text = `head mismatch: expected ${shown(wanted)}, found ${found === null ? "no receipts" : shown(found)}`;
     return { seq: wanted.seq, code: "head", text };
@@ -240,7 +244,7 @@ function computedHash(receipt, isWhole) {
 
 /**
  * Begins the verification of a chain; refuses a key or an anchor that is none.
- * @param {{publicKeyHex: string, expectedHead?: string, anchor?: string}} options
+ * @param {{publicKeyHex: string, expectedHead?: string, anchor?: string | string[]}} options
  *   `expectedHead`: the chain ends there (§8.3-3); `anchor`: it may have grown since (§8.3-4)
  * @returns {Promise<{push: (lines: Uint8Array[]) => Promise<void>, finish: () => Promise<ChainReport>}>}
  */
@@ -249,6 +253,6 @@ export async function createChainVerifier({ publicKeyHex, expectedHead, anchor }
   return new ChainVerifier(
     key,
     expectedHead === undefined || expectedHead === null ? null : readAnchor(expectedHead),
-    anchor === undefined || anchor === null ? null : readAnchor(anchor),
+    [anchor ?? []].flat().map(readAnchor),
   );
 }
