@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import ipaddress
 import json
 import os
 import socket
@@ -17,13 +18,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from delego_broker.gateway.addresses import Resolver, system_resolver
+from delego_broker.gateway.sending import Sender
+from delego_broker.gateway.service import Gateway
+from delego_broker.gateway.settings import Route
+from delego_broker.replay import MemoryReplayStore, ReplayStore
+from delego_broker.verifier import TokenVerifier
 from delego_spec.action import Action
 from delego_spec.ed25519 import SeedSigner
-from delego_spec.gateway import GatewayRequest
+from delego_spec.gateway import Executed, GatewayRequest, Refused, response_from_json
+from delego_spec.globs import Glob
 from delego_spec.tokens import Claims, mint
 from delego_spec.types import EpochSeconds
 
@@ -31,8 +39,6 @@ SIGNER = SeedSigner(bytes(range(32)))
 AUDIENCE = "https://broker.example"
 SECRET = 'sk-live/"q+7&=%é'  # each encoding writes it in its own way
 HEADER_SECRET = "sk-live-4242424242424242"
-
-Answer = Callable[["Upstream", asyncio.StreamReader, asyncio.StreamWriter, bytes], Any]
 
 
 class Upstream:
@@ -227,6 +233,48 @@ def request_for(
     return GatewayRequest.of(action, token)
 
 
+def route_to(authority: str, **changes: Any) -> Route:
+    """A route to a loopback service, with whatever is changed."""
+    members: dict[str, Any] = {
+        "name": "svc",
+        "host": authority,
+        "path": Glob("*"),
+        "methods": frozenset({"GET", "POST", "PUT", "DELETE", "HEAD"}),
+        "plain_http": True,
+        "allow_networks": (ipaddress.ip_network("127.0.0.0/8"),),
+        "total_timeout": 10.0,
+    }
+    return Route(**(members | changes))
+
+
+def execute_all(
+    requests: Sequence[GatewayRequest],
+    *routes: Route,
+    resolver: Resolver = system_resolver,
+    store: ReplayStore | None = None,
+    log: list[Any] | None = None,
+) -> list[Executed | Refused]:
+    """What a gateway in this process makes of the requests, one after the other."""
+
+    async def run() -> list[Executed | Refused]:
+        verifier = TokenVerifier(
+            {SIGNER.public_key.key_id: SIGNER.public_key}, AUDIENCE, store or MemoryReplayStore()
+        )
+        lines: list[Any] = [] if log is None else log
+        gateway = Gateway(routes, verifier, Sender(routes, resolver=resolver), log=lines.append)
+        try:
+            return [response_from_json(await gateway.execute(request)) for request in requests]
+        finally:
+            await gateway.aclose()
+
+    return asyncio.run(run())
+
+
+def execute(request: GatewayRequest, *routes: Route, **more: Any) -> Executed | Refused:
+    """``execute_all`` for one request."""
+    return execute_all([request], *routes, **more)[0]
+
+
 def keys_folder(folder: Path) -> Path:
     """A folder with the token key of these tests as token.pub."""
     from delego_ledger.keyfiles import write_public_key
@@ -288,7 +336,7 @@ class BrokerProcess:
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
-    def raw(self, data: bytes, *, more: Iterator[bytes] = iter(())) -> bytes:
+    def raw(self, data: bytes, *, more: Iterable[bytes] = ()) -> bytes:
         """What comes back for these bytes until the gateway closes the connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             with contextlib.suppress(OSError):
