@@ -150,7 +150,7 @@ def _decoded(name: str, value: str, width: int) -> Iterator[str]:
     ending = "" if text.endswith("\n") or not text else ", the last one without its line feed"
     yield from _prose(f"{name} is, decoded, {plural(len(lines), 'line')}{ending}", width)
     for number, line in enumerate(lines):
-        yield f"   line {number}"
+        yield f"    line {number}"
         yield from _block(line, width, "     ")
 
 

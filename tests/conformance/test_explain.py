@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Final
 
@@ -69,3 +70,22 @@ def test_a_very_long_text_is_cut_for_people_only() -> None:
     assert len(explain(vector, CLAUSES, NOTES)) < 20_000
     assert "--json shows all" in explain(vector, CLAUSES, NOTES)
     assert "x" * 100_000 in json.dumps(explanation(vector, CLAUSES, NOTES))
+
+
+def test_a_chain_is_shown_line_by_line_and_not_in_base64() -> None:
+    vector = next(vector for vector in VECTORS if vector.id == "CL-0025")
+    text = explain(vector, CLAUSES, NOTES)
+    assert "  jsonl_b64 is, decoded, 3 lines\n    line 0\n     {" in text
+    assert "\\xff" in text  # a byte that is not UTF-8
+    assert "--json shows all" in text
+    assert text.count("eyJhY3Rpb25") == 1
+    request = explanation(vector, CLAUSES, NOTES)["steps"][0]["request"]
+    assert request["args"]["jsonl_b64"] == vector.steps[0].args["jsonl_b64"]
+
+
+def test_a_missing_line_feed_and_broken_base64_are_not_lost() -> None:
+    data = base64.b64encode(b"one\r\ntwo").decode()
+    text = explain(told("A-1", {"x_b64": data, "y_b64": "%"}, {"ok": {}}), CLAUSES, NOTES)
+    assert "x_b64 is, decoded, 2 lines, the last one without its line feed\n" in text
+    assert "     one\\r\n" in text
+    assert "y_b64 is" not in text

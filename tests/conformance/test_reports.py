@@ -29,6 +29,7 @@ from delego_conformance.reports.figures import TITLES, heading, section_key
 from delego_conformance.reports.page import asset
 from delego_conformance.reports.words import VERDICTS, cut, expected_text, json_text, plain, printable
 from delego_conformance.results import Run
+from delego_conformance.vectors import DEFAULT_CTX, Step
 from support import ROOT
 from tree import source_only
 
@@ -482,3 +483,34 @@ def test_the_badge_names_roles_that_hold_and_those_that_do_not_and_the_profile()
     assert badge["message"] == "authorizer; not broker"
     assert badge["color"] == "yellow"
     assert badge["label"] == "delego conformance (wire, strict)"
+
+
+def test_of_many_failures_the_text_shows_those_in_full_that_say_most() -> None:
+    many = [result(vector(f"VA-{number:04}", flags=()), "vacuous") for number in range(30)]
+    many += [result(vector(f"UN-{number:04}", flags=()), "unsupported") for number in range(30)]
+    many += [result(vector(f"FA-{number:04}", flags=()), "fail") for number in range(21)]
+    many += [result(vector("LE-0001", level="SHOULD"), "fail")]
+    report = render(run(*many), "text")
+    assert report.count("\n  because   ") == 20
+    assert "\nfail        FA-0019  MUST\n" in report
+    assert "\n62 more; 'delego-conformance explain ID' says all about one\n" in report
+    assert "\n  fail        FA-0020  What FA-0020 is about.\n" in report
+    assert "\n  fail        LE-0001  SHOULD What LE-0001 is about.\n" in report
+    assert "\n  vacuous     VA-0029  What VA-0029 is about.\n" in report
+    assert "\n  unsupported fingerprint: 30 vectors, UN-0000 is one\n" in report
+    assert "what the flags stand for" not in report
+
+
+def test_the_text_leaves_out_sections_of_which_nothing_is_claimed_and_base64() -> None:
+    step = Step("chain_verify", {"jsonl_b64": "QUJD" * 500}, dict(DEFAULT_CTX), {"ok": {}})
+    report = render(
+        run(
+            result(vector("CH-0001", section="8.1", steps=(step,)), "fail"),
+            result(vector("TK-0001", section="9.1"), "not claimed"),
+        ),
+        "text",
+    )
+    assert "§8.1" in report
+    assert "§9.1" not in report
+    assert f"{'QUJD' * 15}…" in report
+    assert "QUJD" * 16 not in report

@@ -61,7 +61,7 @@ def render(run: Run, *, width: int | None = None, color: bool = False) -> str:
         shown = _most_telling(failed)
         for result in shown:
             _failure(page, run, result)
-        _others(page, [result for result in failed if result not in shown])
+        _others(page, run, [result for result in failed if result not in shown])
         _flags(page, run, shown)
     _fixed(page, run)
     page.blank()
@@ -188,7 +188,7 @@ def _most_telling(failed: list[Result]) -> list[Result]:
     return [result for result in failed if id(result) in shown]
 
 
-def _others(page: _Page, failed: list[Result]) -> None:
+def _others(page: _Page, run: Run, failed: list[Result]) -> None:
     """A line for each, and one for each operation that is missing."""
     if not failed:
         return
@@ -200,7 +200,8 @@ def _others(page: _Page, failed: list[Result]) -> None:
             op = next((str(one.request.get("op", "?")) for one in result.exchanges[-1:]), "?")
             missing.setdefault(printable(op), []).append(printable(vector.id))
             continue
-        line = f"  {result.verdict:<12}{_short(vector.id)}  {printable(vector.comment)}"
+        level = "" if decides(run, result) else f"{vector.level} "
+        line = f"  {result.verdict:<12}{_short(vector.id)}  {level}{printable(vector.comment)}"
         page.add(line if len(line) <= page.width else f"{line[: page.width - 1]}…")
     for op, ids in missing.items():
         page.labelled("unsupported", f"{op}: {plural(len(ids), 'vector')}, {ids[0]} is one", columns=12)
