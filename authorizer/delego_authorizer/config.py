@@ -1,7 +1,7 @@
 """The configuration beside the policy (``config.toml``): read as strictly as the policy is.
 
 The part of it that can change a decision, or what a token permits, is hashed together with the policy into
-every decision receipt; time-outs and anchors are not.
+every decision receipt; what is said about the broker and the anchors is not.
 """
 
 from __future__ import annotations
@@ -37,8 +37,18 @@ class Config:
     audience: str | None = None  # None: no tokens
     token_lifetime: int = DEFAULT_LIFETIME  # seconds
     broker_timeout: float = 30.0  # seconds
+    broker_url: str | None = None  # without url and socket: the caller executes, or a broker it brings
+    broker_socket: str | None = None  # relative to the home
+    broker_bearer: str | None = None  # "file:NAME" or "env:NAME", where it is kept
+    broker_ca: str | None = None  # relative to the home
+    broker_client_certificate: str | None = None  # relative to the home
     anchor_file: str | None = None  # relative to the home
     anchor_every: int = 100  # receipts
+
+    @property
+    def names_gateway(self) -> bool:
+        """Whether what is released goes to a gateway, and not to the caller."""
+        return self.broker_url is not None or self.broker_socket is not None
 
     @property
     def decision_document(self) -> JSONObject:
@@ -107,10 +117,28 @@ def _contradictions(members: Any) -> list[Problem]:
     if approvals.get("signed") and not approvers:
         text = "is true, but 'approvals.approvers' names nobody; name who may sign"
         problems.append(Problem("approvals.signed", text))
+    problems += _gateway_contradictions(members.get("broker", {}), members.get("tokens", {}))
     for name in approvers if approvals.get("signed") else []:
         if not names_key_file(name):
             text = f"{name!r} can have no key file; where decisions are signed, use a-z, 0-9 and ._@- only"
             problems.append(Problem("approvals.approvers", text))
+    return problems
+
+
+def _gateway_contradictions(broker: Any, tokens: Any) -> list[Problem]:
+    problems = []
+    gateway = next((name for name in ("url", "socket") if name in broker), None)
+    if "url" in broker and "socket" in broker:
+        problems.append(Problem("broker.socket", "is a second way to one gateway; give 'url' or 'socket'"))
+    if gateway is not None and "audience" not in tokens:
+        text = f"is missing; a gateway takes nothing without a token, and 'broker.{gateway}' names one"
+        problems.append(Problem("tokens.audience", text))
+    secure = broker.get("url", "").startswith("https:")
+    for name in ("bearer", "ca", "client_certificate"):
+        if name in broker and gateway is None:
+            problems.append(Problem(f"broker.{name}", "is for a gateway; name it with 'broker.url'"))
+        elif name in broker and name != "bearer" and not secure:
+            problems.append(Problem(f"broker.{name}", "is for https, and this gateway is not reached by it"))
     return problems
 
 
@@ -131,6 +159,11 @@ def _config(members: Any) -> Config:
         audience=tokens.get("audience"),
         token_lifetime=tokens.get("lifetime_seconds", DEFAULTS.token_lifetime),
         broker_timeout=float(broker.get("timeout_seconds", DEFAULTS.broker_timeout)),
+        broker_url=broker.get("url"),
+        broker_socket=broker.get("socket"),
+        broker_bearer=broker.get("bearer"),
+        broker_ca=broker.get("ca"),
+        broker_client_certificate=broker.get("client_certificate"),
         anchor_file=anchors.get("file"),
         anchor_every=anchors.get("every", DEFAULTS.anchor_every),
     )

@@ -131,10 +131,17 @@ class Home:
     ) -> Authorizer:
         """An authorizer wired from this home; what a crash left in flight is recovered first.
 
+        ``broker`` has to be given where the configuration names a gateway: without it what is released would
+        go to the caller, with the token for the gateway. ``delego_broker.GatewayBroker`` is one.
+
         Raises HomeError, PolicyError, ConfigError, KeyFileError, AnchorFileError, StorageError.
         """
         self.require()
         policy, config = self.policy(), self.config()
+        if config.names_gateway and broker is None:
+            raise HomeError(
+                self.path, "its configuration names a gateway; open it with a GatewayBroker for it"
+            )
         anchors = self.anchor_path(config)
         ledger = self.ledger(load_signer(self.keys_path / "ledger.pem"), clock=clock)
         try:

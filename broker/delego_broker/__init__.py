@@ -25,6 +25,7 @@ from delego_broker.verifier import Outgoing, Refusal, TokenVerifier
 from delego_spec.gateway import Broker, BrokerOutcome, Executed, GatewayRequest, NotSent, Refused, Released
 
 if TYPE_CHECKING:
+    from delego_broker.client import GatewayBroker
     from delego_broker.redis_replay import RedisReplayStore
     from delego_broker.sqlite_replay import SQLiteReplayStore
 
@@ -35,6 +36,7 @@ __all__ = [
     "CallableBroker",
     "DelegoBrokerError",
     "Executed",
+    "GatewayBroker",
     "GatewayRequest",
     "JwksFile",
     "JwksUrl",
@@ -61,6 +63,7 @@ __all__ = [
 
 # Imported when they are asked for: what needs an extra, or opens what not every broker has.
 _LAZY = {
+    "GatewayBroker": "delego_broker.client",
     "RedisReplayStore": "delego_broker.redis_replay",
     "SQLiteReplayStore": "delego_broker.sqlite_replay",
 }

@@ -295,6 +295,8 @@ def _bearer(bearer: BearerSource) -> str:
         text = bearer if isinstance(bearer, str) else bearer()
     except NotSent:
         raise
+    except DelegoBrokerError as error:  # our own never hold any of a secret
+        raise NotSent(f"the bearer for the gateway cannot be had: {error}") from None
     except Exception as error:  # noqa: BLE001 - whatever reads it; its words may hold the secret
         raise NotSent(f"the bearer for the gateway cannot be read: {type(error).__name__}") from None
     if _BEARER.fullmatch(text) is None:

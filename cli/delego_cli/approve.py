@@ -9,6 +9,7 @@ import click
 
 from delego_cli.approver_key import key_path, open_key
 from delego_cli.asking import confirm
+from delego_cli.brokers import open_authorizer
 from delego_cli.completers import approval_ids
 from delego_cli.decisions import command_line
 from delego_cli.durations import span
@@ -88,7 +89,7 @@ def _decide(
     passphrase_file: str | None,
 ) -> ExitCode:
     who = approver if approver is not None else account_name()
-    authorizer = session.home().authorizer()
+    authorizer = open_authorizer(session.home())
     ballot = authorizer.ballot(approval_id, who)
     refusal = _closed(ballot)
     if refusal is None:

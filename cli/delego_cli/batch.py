@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 
 from delego_authorizer import ActionTooLarge, Authorizer, Decision
+from delego_cli.brokers import open_authorizer
 from delego_cli.decisions import command_line
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Column, Progress, Styled, Text, emit, progress, say, table
@@ -73,7 +74,7 @@ class Tally:
 
 def run_batch(session: Session, file: IO[bytes], principal: str, group_by: str | None) -> ExitCode:
     """Decide every action of ``file``; the closing table comes also when it had to stop half-way."""
-    run = _Run(session, session.home().authorizer(), principal, Tally(group_by))
+    run = _Run(session, open_authorizer(session.home()), principal, Tally(group_by))
     try:
         with _progress(session, file) as bar:
             run.decide_all(file, bar)

@@ -18,6 +18,8 @@ import nacl
 
 from delego_authorizer.errors import DelegoAuthorizerError
 from delego_authorizer.owner import is_abandoned
+from delego_broker.errors import DelegoBrokerError
+from delego_cli.brokers import gateway_of
 from delego_cli.durations import span
 from delego_ledger.anchorfile import read_anchors
 from delego_ledger.connections import connect
@@ -67,6 +69,14 @@ class Patient:
         return self.home.ledger()
 
 
+_TROUBLE: Final = (
+    DelegoSpecError,
+    DelegoLedgerError,
+    DelegoAuthorizerError,
+    DelegoBrokerError,
+    OSError,
+    sqlite3.Error,
+)
 Check: TypeAlias = Callable[[Patient], Iterator[Finding]]
 
 
@@ -76,7 +86,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
     for name, check in CHECKS:
         try:
             yield from check(patient)
-        except (DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError, OSError, sqlite3.Error) as error:
+        except _TROUBLE as error:
             if str(error) in said:  # one cause, one finding
                 yield Finding(name, "fail", "cannot be looked at", "solve what fails above")
             elif isinstance(error, DocumentError):
@@ -151,6 +161,29 @@ def _configuration(patient: Patient) -> Iterator[Finding]:
     config = patient.config
     tokens = "no tokens" if config.audience is None else f"tokens for {config.audience!r:.80}"
     yield Finding("config", "ok", f"{tokens}, broker time-out {config.broker_timeout:g} s")
+
+
+def _gateway(patient: Patient) -> Iterator[Finding]:
+    config = patient.config
+    if not config.names_gateway:
+        yield Finding("broker", "ok", "no gateway: what is released is sent by the caller")
+        return
+    broker = gateway_of(patient.home, config)
+    assert broker is not None  # noqa: S101 - it is named
+    from delego_spec.gateway import NotSent
+
+    try:
+        health = broker.health()
+    except NotSent as error:
+        todo = "start it: delego broker --config broker.yaml; or correct [broker] in config.toml"
+        yield Finding("broker", "fail", str(error), todo)
+        return
+    status = health.get("status") if isinstance(health, dict) else None
+    text = f"{broker.shown} answers, for tokens to {config.audience!r:.80}"
+    if status == "ok":
+        yield Finding("broker", "ok", text)
+    else:
+        yield Finding("broker", "warn", f"{text}, but says it is {status!r:.60}", "look at its log")
 
 
 def _approvers(patient: Patient) -> Iterator[Finding]:
@@ -313,6 +346,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("keys", _keys),
     ("policy", _policy),
     ("config", _configuration),
+    ("broker", _gateway),
     ("approvers", _approvers),
     ("ledger", _opens),
     ("durability", _durability),

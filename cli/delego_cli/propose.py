@@ -9,6 +9,7 @@ import click
 
 from delego_cli.action_arguments import ActionArguments, action_arguments
 from delego_cli.asking import standard_input
+from delego_cli.brokers import open_authorizer
 from delego_cli.decisions import answer
 from delego_cli.exit_codes import ExitCode
 from delego_cli.principals import principal_name
@@ -83,4 +84,4 @@ def command(
     if group_by is not None:
         raise click.UsageError("--group-by counts the actions of a --batch; give one")
     action = arguments.action()
-    return answer(session, session.home().authorizer().propose(action, principal))
+    return answer(session, open_authorizer(session.home()).propose(action, principal))

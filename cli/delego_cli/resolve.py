@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from delego_cli.action_arguments import ActionArguments, action_arguments
+from delego_cli.brokers import open_authorizer
 from delego_cli.completers import approval_ids
 from delego_cli.decisions import answer
 from delego_cli.exit_codes import ExitCode
@@ -38,4 +39,4 @@ def command(session: Session, approval_id: str, principal: str, **typed: Any) ->
     refused, and so is a second release. Exit status: 0 released; 3 refused, or not decided yet.
     """
     action = ActionArguments(**typed).action()
-    return answer(session, session.home().authorizer().resolve(approval_id, action, principal))
+    return answer(session, open_authorizer(session.home()).resolve(approval_id, action, principal))

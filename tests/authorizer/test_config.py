@@ -32,6 +32,10 @@ audience = "https://broker.example"
 lifetime_seconds = 10
 [broker]
 timeout_seconds = 0.5
+url = "https://broker.example:8443"
+bearer = "env:GATEWAY_BEARER"
+ca = "ca.pem"
+client_certificate = "client.pem"
 [anchors]
 file = "anchors.txt"
 every = 7
@@ -56,6 +60,10 @@ def test_every_setting_is_read() -> None:
         audience="https://broker.example",
         token_lifetime=10,
         broker_timeout=0.5,
+        broker_url="https://broker.example:8443",
+        broker_bearer="env:GATEWAY_BEARER",
+        broker_ca="ca.pem",
+        broker_client_certificate="client.pem",
         anchor_file="anchors.txt",
         anchor_every=7,
     )
@@ -87,6 +95,10 @@ def test_all_that_can_change_a_decision_is_hashed_and_nothing_else() -> None:
     ]
     digests = {digest(load_config(text).decision_document) for text in decisive}
     assert len(digests - {before}) == len(decisive)
+    gateway = '[tokens]\naudience = "x"\n[broker]\nsocket = "s"\nbearer = "file:b"'
+    assert digest(load_config(gateway).decision_document) == digest(
+        load_config('[tokens]\naudience = "x"').decision_document
+    )
     for text in ("[broker]\ntimeout_seconds = 1", '[anchors]\nfile = "x"\nevery = 2', "version = 1"):
         assert digest(load_config(text).decision_document) == before
 
@@ -163,3 +175,72 @@ def test_any_text_gives_a_configuration_or_this_rooms_error(text: str) -> None:
 def test_a_name_that_is_no_principal_is_refused_a_trailing_newline_too(name: str) -> None:
     with pytest.raises(ConfigError, match=r"approvals\.approvers"):
         load_config(f"[approvals]\napprovers = [{json.dumps(name)}]\n")
+
+
+# --- the gateway ----------------------------------------------------------------------------------------
+
+
+def problems_of(broker: str, tokens: str = 'audience = "https://broker.example"') -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(f"[tokens]\n{tokens}\n[broker]\n{broker}\n")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://broker.example",
+        "https://broker.example:8443/delego",
+        "https://10.0.0.7:8443",
+        "http://127.0.0.1:8787",
+        "http://localhost:8787/",
+        "http://[::1]:8787",
+        "https://[2001:db8::7]:8443",
+    ],
+)
+def test_a_gateway_is_https_or_on_loopback(url: str) -> None:
+    config = load_config(f'[tokens]\naudience = "x"\n[broker]\nurl = "{url}"')
+    assert (config.broker_url, config.names_gateway) == (url, True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "broker.example",
+        "http://broker.example",
+        "http://10.0.0.7",
+        "http://127.0.0.1.example",
+        "https://user:word@broker.example",
+        "https://broker.example?x=1",
+        "https://broker.example#x",
+        "https://broker.example:0",
+        "ftp://broker.example",
+        "unix:/run/broker.sock",
+    ],
+)
+def test_another_url_of_a_gateway_is_refused_with_what_would_be_right(url: str) -> None:
+    assert "https://broker.example:8443" in problems_of(f'url = "{url}"')
+
+
+@pytest.mark.parametrize("bearer", ["s3cret-bearer", "", "file:", "env:", "env:A B", "keyring:a", "FILE:a"])
+def test_a_bearer_is_named_by_where_it_is_kept(bearer: str) -> None:
+    assert "never the bearer itself" in problems_of(f'socket = "s"\nbearer = "{bearer}"')
+
+
+@pytest.mark.parametrize(
+    ("broker", "tokens", "text"),
+    [
+        ('url = "https://a.example"', "lifetime_seconds = 9", "tokens.audience: is missing; a gateway takes"),
+        ('socket = "s"', "", "'broker.socket' names one"),
+        ('url = "https://a.example"\nsocket = "s"', 'audience = "x"', "broker.socket: is a second way"),
+        ('bearer = "env:A"', 'audience = "x"', "broker.bearer: is for a gateway"),
+        ('ca = "a"', 'audience = "x"', "broker.ca: is for a gateway"),
+        ('url = "http://127.0.0.1:1"\nca = "a"', 'audience = "x"', "broker.ca: is for https"),
+        ('socket = "s"\nclient_certificate = "a"', 'audience = "x"', "client_certificate: is for https"),
+        ('socket = ""', 'audience = "x"', "broker.socket"),
+        ('path = "s"', 'audience = "x"', "path"),
+    ],
+)
+def test_what_is_said_of_a_gateway_has_to_fit_together(broker: str, tokens: str, text: str) -> None:
+    assert text in problems_of(broker, tokens)

@@ -308,3 +308,11 @@ def test_two_that_make_one_home_at_once_do_not_mix_their_keys(
     with contextlib.suppress(DelegoAuthorizerError, DelegoLedgerError):
         init_home(path, approver="alice")
     assert first[0].authorizer().propose(read()).allowed
+
+
+def test_a_home_that_names_a_gateway_is_not_opened_without_one(tmp_path: Path) -> None:
+    text = '[tokens]\naudience = "https://broker.example"\n[broker]\nsocket = "s"\n'
+    home = init_home(tmp_path / "home", approver="alice", config_text=text)
+    with pytest.raises(HomeError, match="names a gateway"):
+        home.authorizer()
+    home.authorizer(CallableBroker(Service()))
