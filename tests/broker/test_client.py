@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from certificates import Certificates, make_certificates
 from delego_broker.client import GatewayBroker, GatewayUnusable
 from delego_spec.gateway import Executed, GatewayRequest, NotSent, Refused, response_to_json
 from far_ends import AUDIENCE, far_end, http, request, says, token
 from houses import CONFIG, TOKEN_KEY, approved, house, order, receipts
+from pem_files import Certificates, make_certificates
 
 DONE = response_to_json(Executed(status=201, result={"order": 7}))
 SECRET = "s3cret-bearer-of-the-gateway"
