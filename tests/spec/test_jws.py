@@ -106,6 +106,11 @@ def test_keys_do_not_travel_in_tokens() -> None:
         algorithm.from_jwk("{}")
 
 
+def test_pyjwt_gives_no_verdict_of_its_own() -> None:
+    with pytest.raises(NotImplementedError):
+        jws._JWS.decode(compact(), SIGNER.public_key, algorithms=["EdDSA"])  # type: ignore[arg-type]  # our key
+
+
 def test_looking_for_a_key_does_not_create_one() -> None:
     keys: defaultdict[Any, PublicKey] = defaultdict(lambda: SeedSigner(STRANGER_SEED).public_key)
     assert code(open_jws(compact(seed=STRANGER_SEED), keys)) == "kid"
