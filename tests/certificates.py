@@ -1,76 +1,116 @@
-"""Certificates for tests: an authority, a server for 127.0.0.1 and localhost, and a client."""
+"""Certificates for tests: an authority of its own, a server's certificate, a client's."""
 
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-_BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-_END = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
-@dataclass(frozen=True)
-class Certificates:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """PEM files. ``client`` holds the client's certificate and its key."""
+
     ca: Path
-    server: Path  # certificate, then key
-    client: Path  # certificate, then key
+    certificate: Path
+    key: Path
+    client: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """New ones, as PEM files in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
+def make(folder: Path, host: str) -> Files:
+    """An authority; a server certificate for ``host``, localhost and 127.0.0.1; a client's."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("test authority", ca_key.public_key(), None, ca_key, is_ca=True)
-    paths = [folder / "ca.pem"]
-    paths[0].write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    for name in ("server", "client"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        made = _certificate(name, key.public_key(), ca, ca_key)
-        text = made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        paths.append(folder / f"{name}.pem")
-        paths[-1].touch(mode=0o600)
-        paths[-1].write_bytes(text)
-    return Certificates(*paths)
+    ca_name = _name("test authority")
+    ca = _signed(
+        _builder(ca_name, ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .add_extension(_usage(signs=True), critical=True),
+        ca_key,
+    )
+    files = Files(folder / "ca.pem", folder / "server.pem", folder / "server.key", folder / "client.pem")
+    files.ca.write_bytes(_pem(ca))
+    server_key = ec.generate_private_key(ec.SECP256R1())
+    names = [x509.DNSName(host), x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    server = _leaf(ca_key, ca_name, server_key, host, ExtendedKeyUsageOID.SERVER_AUTH, names)
+    files.certificate.write_bytes(_pem(server))
+    files.key.write_bytes(_private(server_key))
+    client_key = ec.generate_private_key(ec.SECP256R1())
+    client = _leaf(ca_key, ca_name, client_key, "authorizer", ExtendedKeyUsageOID.CLIENT_AUTH, [])
+    files.client.write_bytes(_pem(client) + _private(client_key))
+    return files
 
 
-def _certificate(
+def _leaf(
+    ca_key: ec.EllipticCurvePrivateKey,
+    ca_name: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
     name: str,
-    key: ec.EllipticCurvePublicKey,
-    issuer: x509.Certificate | None,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    *,
-    is_ca: bool = False,
+    purpose: x509.ObjectIdentifier,
+    names: list[x509.GeneralName],
 ) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     builder = (
+        _builder(_name(name), ca_name, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+        )
+        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return _signed(builder, ca_key)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject if issuer is None else issuer.subject)
+        .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(_BEGIN)
-        .not_valid_after(_END)
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
-        )
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
     )
-    if is_ca:
-        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        builder = builder.add_extension(usage, critical=True)
-    else:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    return builder.sign(key, hashes.SHA256())
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -106,6 +106,8 @@ async def _admit(request: Request, listen: Listen) -> None:
 async def _bounded(request: Request) -> bytes:
     """The body; at most 300 KiB of it are ever held, whatever Content-Length says. How long it may take to
     arrive is the connection's matter (``protocol``)."""
+    if "transfer-encoding" in request.headers and "content-length" in request.headers:
+        raise _NotTaken(400, "a body has one length")  # whoever stands before could read the other one
     with suppress(ValueError):
         if int(request.headers.get("content-length", "0")) > MAX_REQUEST:
             raise _NotTaken(413, f"a message has at most {MAX_REQUEST} bytes")

@@ -91,9 +91,6 @@ class Sender:
             async with asyncio.timeout(route.total_timeout):
                 response = await self._first(prepared, addresses, injected, jti, progress)
                 status = response.status_code
-                if status < 200:
-                    await response.aclose()
-                    return Executed(status=status, error="the service switched to another protocol")
                 body = await _body(response, route.max_response)
         except TimeoutError:
             problem = f"no whole answer within {route.total_timeout:g} s"

@@ -135,6 +135,8 @@ async def _serve(
         try:
             await server.serve(sockets=[bound])
         finally:
+            if ended := [*server.server_state.tasks]:  # those that the time-out cancelled
+                await asyncio.wait(ended, timeout=5)
             await gateway.aclose()
             log({"event": "stopped"})
 
