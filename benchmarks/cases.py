@@ -23,6 +23,7 @@ from benchmarks.material import (
     wide_policy,
 )
 from benchmarks.measure import Figure, in_turns, seconds
+from benchmarks.tokens import authorize
 from delego_spec.action import Action
 from delego_spec.evaluate import evaluate
 from delego_spec.types import Micros
@@ -146,6 +147,7 @@ CASES: Final = (
     Case("policy", policy, "10,000 rules against 10"),
     Case("commit", commit, "one allowed propose against a bare durable commit"),
     Case("batch", batch, "64 decisions in one transaction against raw signing"),
+    Case("authorize", authorize, "a token checked and used up against a bare verify and insert"),
     Case("growth", growth, "a propose at a million receipts against one at a thousand"),
     Case("verification", verification, "a full verification against raw libsodium, and its memory"),
 )

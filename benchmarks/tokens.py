@@ -1,0 +1,92 @@
+"""What a broker pays before it may use a credential: all of §9.1, with a store that outlives a power cut."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+from pathlib import Path
+
+from benchmarks.material import TOKEN_SIGNER, bare_database, order_action
+from benchmarks.measure import Figure, in_turns
+from delego_broker import MemoryReplayStore, Outgoing, Refusal, SQLiteReplayStore, TokenVerifier
+from delego_spec.tokens import Claims, mint
+from delego_spec.types import EpochSeconds
+
+ROUNDS = 1000
+WARM = 2000  # tokens that are in the store before it is measured
+NOW = EpochSeconds(1_760_000_000)
+AUDIENCE = "https://broker.example"
+
+
+def authorize(folder: Path, _: int) -> list[Figure]:
+    """``TokenVerifier.authorize`` with the SQLite store, against an Ed25519 verify and a durable insert."""
+    action = order_action()
+    request = Outgoing(action.method, action.url, action.params)
+    keys = {TOKEN_SIGNER.public_key.key_id: TOKEN_SIGNER.public_key}
+    store = SQLiteReplayStore.open(folder / "used.db")
+    durable = TokenVerifier(keys, AUDIENCE, store, clock=lambda: NOW)
+    forgetful = TokenVerifier(keys, AUDIENCE, MemoryReplayStore(), clock=lambda: NOW)
+    numbers = itertools.count()
+    bare = bare_database(folder / "bare.db")
+    row = b"x" * 64  # a jti and a cns
+
+    def insert() -> None:
+        bare.execute("BEGIN IMMEDIATE")
+        bare.execute("INSERT INTO rows (body) VALUES (?)", (row,))
+        bare.execute("COMMIT")
+
+    for number in range(WARM):  # both logs have come round once: a file that grows is synced more slowly
+        insert()
+        store.consume(
+            _spread(f"j{number}"), _spread(f"c{number}"), keep_until=EpochSeconds(NOW + 45), now=NOW
+        )
+
+    def token() -> str:
+        claims = Claims(
+            iss="https://authorizer.example",
+            aud=AUDIENCE,
+            iat=NOW,
+            exp=EpochSeconds(NOW + 45),
+            jti=_spread(f"token {next(numbers)}"),
+            cns=_spread(f"release {next(numbers)}"),
+            fpr=action.fingerprint,
+            iht=action.intent_hash,
+            sub="agent-7",
+            pol=(1, "orders"),
+        )
+        return mint(claims, TOKEN_SIGNER)
+
+    tokens = iter([token() for _ in range(2 * ROUNDS)])
+    signed, _, signature = token().rpartition(".")
+    message, raw = signed.encode(), base64.urlsafe_b64decode(f"{signature}==")
+
+    def check(verifier: TokenVerifier) -> None:
+        outcome = verifier.authorize(next(tokens), request)
+        if isinstance(outcome, Refusal):
+            raise RuntimeError(outcome.message)  # noqa: TRY004 - no question of types
+
+    def verify() -> None:
+        if not TOKEN_SIGNER.public_key.verify(message, raw):
+            raise RuntimeError("a good signature was refused")
+
+    def verify_and_insert() -> None:
+        verify()
+        insert()
+
+    durable_s, memory_s, both_s, verify_s = in_turns(
+        ROUNDS, lambda: check(durable), lambda: check(forgetful), verify_and_insert, verify
+    )
+    store.close()
+    bare.close()
+    detail = (
+        f"authorize, durable / Ed25519 verify and durable insert ({durable_s * 1e6:.0f} / {both_s * 1e6:.0f}"
+        f" µs; authorize in memory {memory_s * 1e6:.0f}, the verify alone {verify_s * 1e6:.0f})"
+    )
+    return [Figure("token checked and used up", durable_s / both_s, "x", 1.5, True, detail)]
+
+
+def _spread(name: str) -> str:
+    """32 hexadecimal digits as random as those of real tokens: where rows land in an index is a part of the
+    cost."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
