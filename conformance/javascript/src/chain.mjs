@@ -212,7 +212,7 @@ class ChainVerifier {
     return {
       valid: this.problemCount === 0,
       completeness: isAnchored ? "anchored" : "cannot_be_ruled_out",
-      anchoredThrough: isAnchored ? Math.max(...wanted.map(([{ seq }]) => seq)) : null,
+      anchoredThrough: isAnchored ? wanted.reduce((most, [{ seq }]) => Math.max(most, seq), 0) : null,
       head: this.head === null ? null : `${this.head.seq}:${this.head.hash}`,
       count: this.receiptCount,
       problems: this.problems,

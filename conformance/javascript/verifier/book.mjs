@@ -2,10 +2,15 @@
 
 import { createApprovalAudit, readEvidenceLines } from "../src/audit.mjs";
 import { verifyEvidence } from "../src/callbacks.mjs";
+import { utf8 } from "../src/canonical.mjs";
 import { loadPublicKey } from "../src/ed25519.mjs";
+import { sha256Hex } from "../src/sha256.mjs";
+import { cutText, plainText } from "./ledger.mjs";
 
-const MOST = 2000; // approvals that are listed; the others can be found by filtering
-const MOST_EVENTS = 40; // receipts listed for one approval
+const MOST = 1000; // approvals that are listed; the others can be found by filtering
+const MOST_EVENTS = 20; // receipts listed for one approval
+const MOST_NAMED = 20; // pieces of evidence listed for one approval
+const MOST_FAULTS = 1000; // faults that are kept; the rest is counted
 const MOST_EVIDENCE = 64 * 1024 * 1024; // bytes of an evidence file
 const NAMED = /^approval evidence sha256:([0-9a-f]{64})$/;
 
@@ -18,6 +23,8 @@ export class ApprovalBook {
   #evidence;
   #audit;
   #faults = [];
+  #faultCount = 0;
+  #released = 0;
   #pending = Promise.resolve();
 
   constructor(names, keys, evidence, audit) {
@@ -30,11 +37,11 @@ export class ApprovalBook {
   /** A book for these approvers `{name, publicKeyHex}`; `file` holds their evidence, or is null. */
   static async open(approvers, required, file) {
     const names = new Map();
-    const keys = {};
+    const keys = new Map();
     for (const { name, publicKeyHex } of approvers) {
-      const { keyId } = await loadPublicKey(publicKeyHex);
-      names.set(keyId, name);
-      keys[keyId] = publicKeyHex;
+      const key = await loadPublicKey(publicKeyHex);
+      names.set(key.keyId, name);
+      keys.set(key.keyId, key);
     }
     const evidence = file === null ? new Map() : await readEvidence(file);
     const audit = approvers.length === 0 ? null : await createApprovalAudit({ approvers, evidence, required });
@@ -43,24 +50,33 @@ export class ApprovalBook {
 
   /** Take the next receipt; `at` is its line. */
   add(members, at) {
-    const id = members.approval_id;
-    if (typeof id !== "string") return;
+    const whole = members.approval_id;
+    if (typeof whole !== "string") return;
     if (this.#audit !== null) this.#pending = this.#pending.then(() => this.#check(members, at));
+    const isRelease = members.phase === "execution" && members.outcome === "allow";
+    if (isRelease) this.#released += 1;
+    const id = shortId(whole);
     if (this.#count.size < 1_000_000) this.#count.add(id);
     let approval = this.#approvals.get(id);
     if (approval === undefined) {
       if (this.#approvals.size >= MOST) return;
-      approval = { id, summary: "", events: [], named: [], released: false };
+      approval = { id, summary: "", events: [], eventCount: 0, named: [], released: false };
       this.#approvals.set(id, approval);
     }
     const reasons = Array.isArray(members.reasons) ? members.reasons.filter((reason) => typeof reason === "string") : [];
-    if (members.outcome === "needs_approval" && typeof members.action_summary === "string") approval.summary = members.action_summary;
-    if (members.phase === "execution" && members.outcome === "allow") approval.released = true;
+    if (members.outcome === "needs_approval" && approval.summary === "") approval.summary = cutText(plainText(members.action_summary), 2000);
+    if (isRelease) approval.released = true;
     for (const reason of reasons) {
       const found = NAMED.exec(reason);
-      if (found !== null) approval.named.push(found[1]);
+      if (found !== null && approval.named.length < MOST_NAMED && !approval.named.includes(found[1])) approval.named.push(found[1]);
     }
-    if (approval.events.length < MOST_EVENTS) approval.events.push({ at, seq: members.seq, text: told(members, reasons) });
+    approval.eventCount += 1;
+    if (approval.events.length < MOST_EVENTS) approval.events.push({ at, seq: cutText(plainText(members.seq), 20), text: told(members, reasons) });
+  }
+
+  /** Once what was taken so far is judged; holds back a reader that is too fast. */
+  async settled() {
+    await this.#pending;
   }
 
   /** The approvals with their signatures, and what is wrong with them. */
@@ -70,28 +86,28 @@ export class ApprovalBook {
     for (const approval of this.#approvals.values()) {
       shown.push({ ...approval, signatures: await Promise.all(approval.named.map((digest) => this.#signature(approval.id, digest))) });
     }
-    return { shown, count: this.#count.size, faults: this.#faults, note: this.#note() };
+    return { shown, count: this.#count.size, released: this.#released, faults: this.#faults, faultCount: this.#faultCount };
   }
 
   async #check(members, at) {
-    for (const text of await this.#audit.check(members)) this.#faults.push({ seq: members.seq, at, code: "approval", text });
-  }
-
-  #note() {
-    if (this.#approvals.size === 0 || this.#audit !== null) return "";
-    return "No approver’s key was given, so that who said yes rests on the ledger’s word alone.";
+    for (const text of await this.#audit.check(members)) {
+      this.#faultCount += 1;
+      if (this.#faults.length < MOST_FAULTS) this.#faults.push({ line: at, at, code: "approval", text });
+    }
   }
 
   async #signature(approvalId, digest) {
     const evidence = this.#evidence.get(digest);
-    if (evidence === undefined) return { valid: false, text: `evidence ${digest.slice(0, 12)}… is not among the files` };
+    const about = `evidence ${digest.slice(0, 12)}…`;
+    if (this.#audit === null) return { state: "unchecked", text: `${about}${evidence === undefined ? "" : ", which is there"}` };
+    if (evidence === undefined) return { state: "invalid", text: `${about} is not among the files` };
     try {
       const found = await verifyEvidence(evidence, this.#keys);
       const who = this.#names.get(found.kid);
-      if (found.approvalId !== approvalId) return { valid: false, text: `${found.decision} by ${who}, for another approval` };
-      return { valid: true, text: `${found.decision} by ${who}, ${evidence.get("ts")}` };
+      if (shortId(found.approvalId) !== approvalId) return { state: "invalid", text: `${found.decision} by ${who}, for another approval` };
+      return { state: "valid", text: `${found.decision} by ${who}, ${evidence.get("ts")}` };
     } catch (error) {
-      return { valid: false, text: `${error.message} (${digest.slice(0, 12)}…)` };
+      return { state: "invalid", text: `${about}: ${error.message}` };
     }
   }
 }
@@ -99,6 +115,11 @@ export class ApprovalBook {
 async function readEvidence(file) {
   if (file.size > MOST_EVIDENCE) throw new Error(`the evidence has ${file.size} bytes; at most ${MOST_EVIDENCE} are read`);
   return readEvidenceLines(await file.text());
+}
+
+// Ids are short; a hostile one may be as long as its line.
+function shortId(id) {
+  return id.length <= 128 ? id : `${id.slice(0, 64)}… (sha256:${sha256Hex(utf8(id))})`;
 }
 
 function told(members, reasons) {

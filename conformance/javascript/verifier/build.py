@@ -12,10 +12,12 @@ import base64
 import hashlib
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).resolve().parent
+PROTOCOL: Final = "0.3"  # what SPEC.md specifies, and src/ implements
 PAGE: Final = HERE.parents[2] / "cli" / "delego_cli" / "verifier.html"
 
 _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "(\./[^"]+|\.\./[^"]+)";\n', re.MULTILINE)
@@ -58,10 +60,18 @@ def page() -> str:
     script = bundle(HERE / "page.mjs")
     policy = (
         "default-src 'none'; "
-        f"script-src '{_hash(script)}' blob:; style-src '{_hash(style)}'; worker-src blob:; "
+        f"script-src '{_hash(script)}'; style-src '{_hash(style)}'; worker-src blob:; "
         "base-uri 'none'; form-action 'none'"
     )
-    parts = {"policy": policy, "style": style, "worker": bundle(HERE / "worker.mjs"), "script": script}
+    project = tomllib.loads((HERE.parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    parts = {
+        "policy": policy,
+        "style": style,
+        "worker": bundle(HERE / "worker.mjs"),
+        "script": script,
+        "version": project["version"],
+        "protocol": PROTOCOL,
+    }
     template = (HERE / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 

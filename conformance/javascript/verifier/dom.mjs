@@ -16,6 +16,12 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** The tag of an outcome; one that is none has no colour. */
+export function outcomeTag(outcome) {
+  const isKnown = ["allow", "deny", "needs_approval"].includes(outcome);
+  return make("span", { class: isKnown ? `tag ${outcome}` : "tag" }, isKnown ? outcome.replace("_", " ") : outcome);
+}
+
 /** A list of terms: pairs of a name and a text or element; pairs without a value are left out. */
 export function terms(pairs) {
   const list = make("dl");

@@ -76,15 +76,15 @@ export class LineIndex {
     const at = this.count;
     if (at === this.offsets.length) this.#grow();
     this.offsets[at] = offset;
-    this.lengths[at] = length;
+    this.lengths[at] = Math.min(length, MAX_LINE); // as much of it as is ever read again
     const seq = members === null ? -1 : members.seq;
     this.seqs[at] = Number.isSafeInteger(seq) && seq >= 0 ? seq : -1;
     if (members !== null) {
       this.kinds[at] = Math.max(0, OUTCOMES.indexOf(members.outcome)) + 4 * Math.max(0, PHASES.indexOf(members.phase));
       this.rules[at] = typeof members.rule === "string" ? this.#ruleId(members.rule) : 0;
       if (typeof members.ts === "string") {
-        this.firstTs ??= members.ts;
-        this.lastTs = members.ts;
+        this.lastTs = cutText(members.ts, 64);
+        this.firstTs ??= this.lastTs;
       }
     }
     this.count += 1;
@@ -97,14 +97,21 @@ export class LineIndex {
     return found === -1 ? null : found;
   }
 
-  /** Whether a line has this outcome, phase and rule, each "" for any. */
+  /** The first rules in the order of their names, as `{id, name}`. */
+  rulesByName(most) {
+    const found = this.ruleNames.map((name, id) => ({ id, name: cutText(name, 120) })).slice(1, most + 1);
+    return found.sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  /** Whether a line has this outcome, phase and rule (its id), each "" for any. */
   fits(at, { outcome, phase, rule }) {
     return (outcome === "" || OUTCOMES[this.kinds[at] & 3] === outcome)
       && (phase === "" || PHASES[this.kinds[at] >> 2] === phase)
-      && (rule === "" || this.ruleNames[this.rules[at]] === rule);
+      && (rule === "" || this.rules[at] === Number(rule));
   }
 
-  #ruleId(name) {
+  #ruleId(whole) {
+    const name = whole.length > 1000 ? whole.slice(0, 1000) : whole;
     let id = this.#ruleIds.get(name);
     if (id === undefined) {
       if (this.ruleNames.length >= 100_000) return 0; // a hostile ledger with a rule for each line
@@ -121,6 +128,22 @@ export class LineIndex {
       larger.set(this[name]);
       this[name] = larger;
     }
+  }
+}
+
+/** A text of at most this many characters, with a word on what is left out. */
+export function cutText(text, most) {
+  return text.length <= most ? text : `${text.slice(0, most)}… (${text.length - most} more characters)`;
+}
+
+/** Any JSON value as text. */
+export function plainText(value) {
+  if (typeof value === "string") return value;
+  if (value === undefined || value === null) return "";
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return "(nested too deep to be shown)";
   }
 }
 

@@ -1,23 +1,26 @@
 // The page: takes what the auditor hands in, lets the worker verify it, shows what it says.
 
-import { byId, counted, grouped, make, sized } from "./dom.mjs";
+import { byId, counted, grouped, make, shown, sized } from "./dom.mjs";
 import { readApprovers, readHead, readKey, recognise } from "./inputs.mjs";
 import { Timeline } from "./timeline.mjs";
-import { showApprovals, showFaults, showReceipt, showVerdict } from "./verdict.mjs";
+import { savedReport, showApprovals, showFaults, showReceipt, showVerdict } from "./verdict.mjs";
+
+const RESULTS = ["verdict", "faults", "approvals", "timeline", "detail"];
 
 let ledgerFile = null;
 let ledgerIsGzip = false;
 let evidenceFile = null;
+let anchors = []; // of an anchor file
+let changes = 0; // of what is handed in, so that a result can say that it is about something else
 let worker = null;
 let questions = new Map();
 let nextQuestion = 1;
 
-const timeline = new Timeline((from, to) => ask("rows", { from, to }), async (place) => openReceipt(await ask("receipt", { place })));
+const timeline = new Timeline((from, to) => ask("rows", { from, to }).catch(failed([])), (place) => openReceipt("receipt", { place }));
 
 function startWorker() {
   worker?.terminate();
-  for (const { reject } of questions.values()) reject(new Error("stopped"));
-  questions = new Map();
+  rejectAll("stopped");
   const source = new Blob([byId("worker").textContent], { type: "text/javascript" });
   const url = URL.createObjectURL(source);
   worker = new Worker(url);
@@ -34,9 +37,14 @@ function startWorker() {
     else question?.reject(new Error(problem));
   });
   worker.addEventListener("error", (event) => {
-    for (const { reject } of questions.values()) reject(new Error(event.message || "the verifier stopped"));
-    questions = new Map();
+    event.preventDefault();
+    rejectAll(event.message || "the verifier stopped");
   });
+}
+
+function rejectAll(why) {
+  for (const { reject } of questions.values()) reject(new Error(why));
+  questions = new Map();
 }
 
 function ask(what, rest = {}) {
@@ -47,47 +55,116 @@ function ask(what, rest = {}) {
   });
 }
 
+// What to do where an answer cannot be had: say why, and go on with this value.
+function failed(value) {
+  return (error) => {
+    if (error.message !== "stopped") hint(`That cannot be shown: ${error.message}`, true);
+    return value;
+  };
+}
+
 function hint(text, bad = false) {
-  byId("hint").textContent = text;
+  byId("hint").textContent = shown(text);
   byId("hint").className = bad ? "bad" : "";
 }
 
-function showProgress({ done, total, receipts }) {
+function showProgress({ done, total, receipts, unpacked }) {
+  if (unpacked !== undefined) {
+    byId("bar").removeAttribute("value");
+    byId("progress-text").textContent = `unpacking, ${sized(unpacked)}`;
+    return;
+  }
   byId("bar").value = total === 0 ? 1 : done / total;
   byId("progress-text").textContent = `${counted(receipts, "receipt")}, ${sized(done)} of ${sized(total)}`;
 }
 
+function changed() {
+  changes += 1;
+  const note = document.getElementById("stale");
+  if (note !== null) note.hidden = false;
+}
+
+// --- what is handed in ------------------------------------------------------------------------------------
+
 async function takeFiles(files) {
-  const unknown = [];
+  changed();
+  const said = [];
+  const keys = [];
+  let ledgers = 0;
   for (const file of files) {
-    const found = await recognise(file);
+    let found;
+    try {
+      found = await recognise(file);
+    } catch (error) {
+      said.push(`${file.name} cannot be taken: ${error instanceof DOMException ? "it cannot be read as a file" : error.message}`);
+      continue;
+    }
     if (found.kind === "ledger" || found.kind === "gzip") {
+      ledgers += 1;
       ledgerFile = file;
       ledgerIsGzip = found.kind === "gzip";
-      setFile("ledger", file);
+      setFile("ledger", `${file.name}, ${sized(file.size)}`);
     } else if (found.kind === "evidence") {
       evidenceFile = file;
-      setFile("evidence", file);
-    } else if (found.kind === "anchors") byId("head").value = found.anchor;
-    else if (found.kind === "key") takeKey(found);
-    else unknown.push(file.name);
+      setFile("evidence", `${file.name}, ${sized(file.size)}`);
+    } else if (found.kind === "anchors") {
+      anchors = found.anchors;
+      setFile("anchors", `${file.name}, ${counted(anchors.length, "anchor")}, the newest at seq ${grouped(anchors.at(-1).split(":")[0])}`);
+    } else if (found.kind === "head") fill("head", found.head, file.name, said);
+    else if (found.kind === "key") keys.push({ ...found, fileName: file.name });
+    else said.push(`${file.name} is not recognised: neither an export, a key, a head, anchors nor evidence`);
   }
-  hint(unknown.length > 0 ? `Not recognised: ${unknown.join(", ")}` : "", unknown.length > 0);
+  if (ledgers > 1) said.push(`${ledgers} exports at once: ${ledgerFile.name} is the one that is taken`);
+  takeKeys(keys, said);
+  hint(said.join("\n"), said.length > 0);
 }
 
-// A key is the ledger's if there is none yet and its name does not say otherwise; else it is an approver's.
-function takeKey({ name, publicKeyHex }) {
-  if (name === "ledger" || (byId("key").value.trim() === "" && !/approver/i.test(name) && byId("approvers").value.trim() === "")) {
-    byId("key").value = publicKeyHex;
-    return;
+// The key named ledger is the ledger's. One of another name is, too, if it comes alone and nothing else is
+// there yet; all others are approvers'.
+function takeKeys(keys, said) {
+  const isAlone = keys.length === 1 && byId("key").value.trim() === "" && byId("approvers").value.trim() === "" && !/approver/i.test(keys[0].name);
+  for (const { name, publicKeyHex, fileName } of keys) {
+    if (name === "ledger" || isAlone) fill("key", publicKeyHex, fileName, said);
+    else addApprover(name, publicKeyHex, fileName, said);
   }
+}
+
+// Never over what is there: files come from whoever sent the export, what was typed in from somebody else.
+function fill(id, value, fileName, said) {
+  const there = byId(id).value.trim();
+  if (there === "") byId(id).value = value;
+  else if ((id === "key" ? readKey(there) : there) !== value) said.push(`${fileName} is not taken: it differs from what stands there. Empty the field first if the file is right`);
+}
+
+function addApprover(name, publicKeyHex, fileName, said) {
   const box = byId("approvers");
-  if (!box.value.includes(publicKeyHex)) box.value = `${box.value.trimEnd()}${box.value.trim() === "" ? "" : "\n"}${name} ${publicKeyHex}`;
+  const lines = box.value.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  if (lines.includes(`${name} ${publicKeyHex}`)) return;
+  if (lines.some((line) => line.startsWith(`${name} `))) said.push(`${fileName} is not taken: ${name} has another key already`);
+  else box.value = [...lines, `${name} ${publicKeyHex}`].join("\n");
 }
 
-function setFile(id, file) {
-  byId(id).textContent = `${file.name}, ${sized(file.size)}`;
+function setFile(id, text) {
+  byId(id).textContent = shown(text);
   byId(id).className = "";
+}
+
+function startOver() {
+  startWorker();
+  byId("inputs").reset();
+  [ledgerFile, ledgerIsGzip, evidenceFile, anchors] = [null, false, null, []];
+  for (const [id, text] of [["ledger", "none yet"], ["evidence", "none"], ["anchors", "none"]]) {
+    byId(id).textContent = text;
+    byId(id).className = "none";
+  }
+  hideResults();
+  hint("");
+  byId("files").focus();
+}
+
+function hideResults() {
+  for (const id of RESULTS) byId(id).hidden = true;
+  document.title = "Ledger verifier";
 }
 
 function readInputs() {
@@ -100,10 +177,12 @@ function readInputs() {
   const required = Number(byId("required").value);
   if (!Number.isInteger(required) || required < 1) throw new Error("At least one approver is needed.");
   return {
-    file: ledgerFile, gzip: ledgerIsGzip, publicKeyHex, head, required, evidence: evidenceFile,
+    file: ledgerFile, gzip: ledgerIsGzip, publicKeyHex, head, required, evidence: evidenceFile, anchors,
     meaning: document.querySelector("input[name=meaning]:checked").value, approvers: readApprovers(byId("approvers").value),
   };
 }
+
+// --- verifying, and what comes of it ----------------------------------------------------------------------
 
 async function verify() {
   let wanted;
@@ -113,14 +192,17 @@ async function verify() {
     hint(error.message, true);
     return;
   }
+  const before = changes;
   hint("");
-  for (const id of ["verdict", "faults", "approvals", "timeline", "detail"]) byId(id).hidden = true;
+  hideResults();
   working(true);
   showProgress({ done: 0, total: wanted.file.size, receipts: 0 });
   startWorker();
   try {
     await show(await ask("verify", wanted));
+    if (before !== changes) changed();
   } catch (error) {
+    hideResults(); // half a result could be read as a whole one
     hint(error.message === "stopped" ? "Stopped." : `It could not be verified: ${error.message}`, error.message !== "stopped");
   } finally {
     working(false);
@@ -134,12 +216,13 @@ function working(is) {
 }
 
 async function show(report) {
-  const open = async (at) => openReceipt(await ask("line", { at }));
-  showVerdict(report);
+  const open = (at) => openReceipt("line", { at });
+  showVerdict(report, () => save(report));
   showFaults(report, open);
   showApprovals(report, open);
-  const rules = byId("filters").elements.rule;
-  rules.replaceChildren(make("option", { value: "" }, "all"), ...report.rules.map((name) => make("option", { value: name }, name)));
+  const options = report.rules.map(({ id, name }) => make("option", { value: String(id) }, name === "" ? "(empty)" : name));
+  if (report.ruleCount > options.length) options.push(make("option", { disabled: true }, `… ${grouped(report.ruleCount - options.length)} more: search for their text`));
+  byId("filters").elements.rule.replaceChildren(make("option", { value: "" }, "all"), ...options);
   byId("filters").reset();
   byId("timeline").hidden = report.count === 0;
   byId("matches").textContent = counted(report.count, "receipt");
@@ -149,17 +232,28 @@ async function show(report) {
   byId("verdict").scrollIntoView({ block: "nearest" });
 }
 
-function openReceipt(receipt) {
-  showReceipt(receipt, () => {
-    byId("detail").hidden = true;
-    byId("rows").focus();
-  });
+function save(report) {
+  const file = new Blob([`${JSON.stringify(savedReport(report), null, 2)}\n`], { type: "application/json" });
+  const url = URL.createObjectURL(file);
+  make("a", { href: url, download: `verification of ${report.fileName}.json` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+async function openReceipt(what, rest) {
+  const receipt = await ask(what, rest).catch(failed(null));
+  if (receipt !== null) showReceipt(receipt, closeReceipt);
+}
+
+function closeReceipt() {
+  byId("detail").hidden = true;
+  byId("rows").focus();
 }
 
 async function applyFilters() {
   const { outcome, phase, rule, text, faulty } = byId("filters").elements;
   byId("matches").textContent = "looking …";
-  const { count } = await ask("filter", { outcome: outcome.value, phase: phase.value, rule: rule.value, text: text.value, faulty: faulty.checked });
+  const wanted = { outcome: outcome.value, phase: phase.value, rule: rule.value, text: text.value, faulty: faulty.checked };
+  const { count } = await ask("filter", wanted).catch(failed({ count: null }));
   if (count === null) return;
   byId("matches").textContent = `${grouped(count)} found`;
   await timeline.reset(count);
@@ -170,21 +264,26 @@ let waiting = 0;
 
 function start() {
   byId("files").addEventListener("change", async (event) => {
-    await takeFiles(event.target.files);
+    const files = [...event.target.files];
     event.target.value = "";
+    await takeFiles(files);
+  });
+  byId("inputs").addEventListener("input", (event) => {
+    if (event.target.id !== "files") changed();
   });
   byId("inputs").addEventListener("submit", (event) => {
     event.preventDefault();
     verify();
   });
   byId("stop").addEventListener("click", startWorker);
+  byId("over").addEventListener("click", startOver);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("filters").addEventListener("input", (event) => {
     clearTimeout(waiting);
     waiting = setTimeout(applyFilters, event.target.name === "text" ? 250 : 0);
   });
-  byId("detail").addEventListener("keydown", (event) => {
-    if (event.key === "Escape") byId("detail").querySelector(".close").click();
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !byId("detail").hidden) closeReceipt();
   });
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -196,7 +295,7 @@ function start() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dragging");
-    takeFiles(event.dataTransfer.files);
+    takeFiles([...event.dataTransfer.files]);
   });
 }
 

@@ -1,6 +1,6 @@
 // The receipts as a list that may have a million rows: only what is in sight exists as elements.
 
-import { byId, counted, grouped, make } from "./dom.mjs";
+import { byId, counted, grouped, make, outcomeTag, shown } from "./dom.mjs";
 
 const ROW = 30; // pixels, as in the style
 const TALLEST = 12_000_000; // pixels; browsers cut elements that are taller
@@ -61,7 +61,7 @@ export class Timeline {
     const titles = ["seq", "time (UTC)", "phase", "outcome", "rule", "action"];
     table.replaceChildren(make("tr", {}, ...titles.map((title) => make("th", {}, title))));
     for (const row of rows) {
-      table.append(make("tr", {}, ...[row.seq, row.ts, row.phase, row.outcome, row.rule ?? "", row.summary].map((text) => make("td", {}, String(text)))));
+      table.append(make("tr", {}, ...[row.seq, row.ts, row.phase, row.outcome, row.rule, row.summary].map((text) => make("td", {}, String(text)))));
     }
     if (this.#count > rows.length) table.append(make("tr", {}, make("td", { colspan: "6" }, `… and ${counted(this.#count - rows.length, "receipt")} more`)));
   }
@@ -106,9 +106,9 @@ export class Timeline {
       make("span", { role: "gridcell", class: "seq" }, row.seq === null ? `line ${row.line}` : grouped(row.seq)),
       make("span", { role: "gridcell" }, row.ts.replace("T", " ").replace(/(\.\d{3})\d*/, "$1").replace(/\+00:00|Z/, "")),
       make("span", { role: "gridcell" }, row.phase),
-      make("span", { role: "gridcell" }, make("span", { class: `tag ${row.outcome}` }, row.outcome.replace("_", " "))),
-      make("span", { role: "gridcell" }, row.rule ?? ""),
-      make("span", { role: "gridcell", title: row.summary.slice(0, 400) }, row.summary),
+      make("span", { role: "gridcell" }, outcomeTag(row.outcome)),
+      make("span", { role: "gridcell" }, row.rule),
+      make("span", { role: "gridcell", title: shown(row.summary) }, row.summary),
     ];
     const element = make("div", {
       class: `row${place === this.#current ? " current" : ""}${row.faults.length > 0 ? " faulty" : ""}`,

@@ -2,12 +2,17 @@
 
 import { createChainVerifier } from "../src/chain.mjs";
 import { ApprovalBook } from "./book.mjs";
-import { LineCutter, LineIndex, lineAsText, lineMembers } from "./ledger.mjs";
+import { LineCutter, LineIndex, cutText, lineAsText, lineMembers, plainText } from "./ledger.mjs";
 
 const BATCH = 512; // lines verified together
 const TELL = 120; // milliseconds between two words about progress
 const HASHED_WHOLE = 256 * 1024 * 1024; // bytes; larger files are not hashed as a whole
 const SCAN = 4 * 1024 * 1024; // bytes of lines searched at a time
+const MOST_LINES = 20_000_000; // what a page has memory for
+const MOST_UNPACKED = 32 * 1024 ** 3; // bytes; a gzip file may unpack to a thousand times its size
+const RULES_LISTED = 1000;
+const WHOLE_TEXT = 200_000; // characters of a line that are shown
+const WHOLE_SUMMARY = 65_536;
 
 let ledger = null; // the file, unpacked
 let index = null;
@@ -20,9 +25,15 @@ self.addEventListener("message", async (event) => {
   try {
     self.postMessage({ id, answer: await ANSWERS[ask](rest) });
   } catch (error) {
-    self.postMessage({ id, problem: error instanceof Error ? error.message : String(error) });
+    self.postMessage({ id, problem: inWords(error) });
   }
 });
+
+function inWords(error) {
+  if (error?.name === "NotReadableError" || error?.name === "NotFoundError") return "the file can no longer be read: it was changed or moved";
+  if (error?.name === "NotSupportedError" || self.crypto?.subtle === undefined) return "this browser cannot check Ed25519 signatures; take a newer one";
+  return error instanceof Error ? error.message : String(error);
+}
 
 const ANSWERS = {
   verify: verifyLedger,
@@ -32,16 +43,9 @@ const ANSWERS = {
   filter: filterLines,
 };
 
-async function verifyLedger({ file, gzip, publicKeyHex, head, meaning, approvers, required, evidence }) {
+async function verifyLedger({ file, gzip, publicKeyHex, head, meaning, anchors, approvers, required, evidence }) {
   const started = performance.now();
-  ledger = file;
-  if (gzip) {
-    try {
-      ledger = await new Response(file.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
-    } catch {
-      throw new Error("the file begins like gzip, but cannot be unpacked");
-    }
-  }
+  ledger = gzip ? await unpacked(file) : file;
   index = new LineIndex();
   faultsByLine = new Map();
   places = null;
@@ -49,7 +53,7 @@ async function verifyLedger({ file, gzip, publicKeyHex, head, meaning, approvers
   const verifier = await createChainVerifier({
     publicKeyHex,
     expectedHead: meaning === "head" ? head ?? undefined : undefined,
-    anchor: meaning === "anchor" ? head ?? undefined : undefined,
+    anchor: [...(meaning === "anchor" && head !== null ? [head] : []), ...anchors],
   });
   await readLines(ledger, verifier, book);
   const found = await verifier.finish();
@@ -63,14 +67,41 @@ async function verifyLedger({ file, gzip, publicKeyHex, head, meaning, approvers
   }
   const headSeq = found.head === null ? null : Number(found.head.split(":")[0]);
   return {
-    valid: found.valid, completeness: found.completeness, count: index.count, head: found.head, headSeq,
-    anchoredSeq: found.completeness === "anchored" && head !== null ? Number(head.split(":")[0]) : null,
-    wanted: head, problems, problemCount: found.problemCount, approvalFaults,
-    approvals: approvals.shown, approvalCount: approvals.count, approvalsNote: approvals.note,
-    firstTs: index.firstTs, lastTs: index.lastTs, rules: index.ruleNames.slice(1, 1001).sort(),
+    completeness: found.completeness, count: index.count, head: found.head, headSeq, anchoredSeq: found.anchoredThrough,
+    wanted: head, meaning, anchorCount: anchors.length,
+    problems, problemCount: found.problemCount, approvalFaults, approvalFaultCount: approvals.faultCount,
+    approvals: approvals.shown, approvalCount: approvals.count, released: approvals.released, approvers, required,
+    evidenceName: evidence === null ? null : evidence.name,
+    firstTs: index.firstTs, lastTs: index.lastTs, rules: index.rulesByName(RULES_LISTED), ruleCount: index.ruleNames.length - 1,
     publicKeyHex, fileName: file.name, fileBytes: file.size, fileSha256: await fileHash(file),
     seconds: (performance.now() - started) / 1000, when: new Date().toISOString(),
   };
+}
+
+// Into a blob, which the browser keeps outside of this page's memory: lines are read again when they are shown.
+async function unpacked(file) {
+  const parts = [];
+  let some = [];
+  let size = 0;
+  let told = 0;
+  const reader = file.stream().pipeThrough(new DecompressionStream("gzip")).getReader();
+  try {
+    for (let step = await reader.read(); !step.done; step = await reader.read()) {
+      some.push(step.value);
+      size += step.value.length;
+      if (size > MOST_UNPACKED) break;
+      if (some.length >= 512) parts.push(new Blob(some.splice(0)));
+      if (performance.now() - told > TELL) {
+        told = performance.now();
+        self.postMessage({ progress: { unpacked: size } });
+      }
+    }
+  } catch (error) {
+    if (error.name === "NotReadableError") throw error;
+    throw new Error("the file begins like gzip, but cannot be unpacked");
+  }
+  if (size > MOST_UNPACKED) throw new Error("the file unpacks to more than this page takes; unpack it and use delego verify");
+  return new Blob([...parts, ...some]);
 }
 
 async function readLines(blob, verifier, book) {
@@ -79,6 +110,7 @@ async function readLines(blob, verifier, book) {
   let done = 0;
   let told = 0;
   const take = (line, offset, length) => {
+    if (index.count >= MOST_LINES) throw new Error(`it has more than ${MOST_LINES} lines, which is more than this page takes; use delego verify`);
     const members = lineMembers(line);
     index.add(offset, length, members);
     if (members !== null) book.add(members, index.count - 1);
@@ -86,6 +118,7 @@ async function readLines(blob, verifier, book) {
   };
   const flush = async (all) => {
     while (batch.length >= BATCH || (all && batch.length > 0)) await verifier.push(batch.splice(0, BATCH));
+    await book.settled();
   };
   const reader = blob.stream().getReader();
   for (let step = await reader.read(); !step.done; step = await reader.read()) {
@@ -102,8 +135,9 @@ async function readLines(blob, verifier, book) {
 }
 
 function placed(problem) {
-  const at = problem.code === "head" ? null : problem.seq === undefined ? problem.line : index.lineOf(problem.seq);
-  return at === null || at >= index.count ? problem : { ...problem, at };
+  const cut = { ...problem, text: cutText(problem.text, 400) };
+  const at = problem.code === "head" ? null : problem.at ?? (problem.seq === undefined ? problem.line : index.lineOf(problem.seq));
+  return at === null || at >= index.count ? cut : { ...cut, at };
 }
 
 async function fileHash(blob) {
@@ -117,18 +151,30 @@ async function rowsBetween(from, to) {
   for (let place = from; place < to; place += 1) wanted.push(places === null ? place : places[place]);
   return Promise.all(wanted.filter((at) => at < index.count).map(async (at) => {
     const members = lineMembers(await bytesOf(at)) ?? {};
-    const text = (value) => (typeof value === "string" ? value : "");
+    const text = (name) => cutText(plainText(members[name]), 300);
     return {
-      line: at, seq: index.seqs[at] === -1 ? null : index.seqs[at], ts: text(members.ts), phase: text(members.phase),
-      outcome: text(members.outcome), rule: typeof members.rule === "string" ? members.rule : null,
-      summary: text(members.action_summary), faults: faultsByLine.get(at) ?? [],
+      line: at, seq: index.seqs[at] === -1 ? null : index.seqs[at], ts: text("ts"), phase: text("phase"),
+      outcome: text("outcome"), rule: text("rule"), summary: text("action_summary"), faults: faultsByLine.get(at) ?? [],
     };
   }));
 }
 
+const NAMES = ["seq", "ts", "phase", "outcome", "rule", "approval_id", "intent_hash", "action_fingerprint", "prev_hash", "entry_hash", "signature"];
+
+// Texts only, cut to what can be shown: what a line holds may be deep, long, or of any type.
 async function wholeReceipt(at) {
   const line = await bytesOf(at);
-  return { line: at, members: lineMembers(line), text: lineAsText(line), faults: faultsByLine.get(at) ?? [] };
+  const members = lineMembers(line);
+  const known = members ?? {};
+  const reasons = Array.isArray(known.reasons) ? known.reasons : [];
+  return {
+    line: at, bytes: index.lengths[at], isObject: members !== null, faults: faultsByLine.get(at) ?? [],
+    facts: Object.fromEntries(NAMES.map((name) => [name, cutText(plainText(known[name]), 2000)])),
+    summary: cutText(plainText(known.action_summary), WHOLE_SUMMARY),
+    reasons: reasons.slice(0, 100).map((reason) => cutText(plainText(reason), 2000)), reasonCount: reasons.length,
+    context: Object.hasOwn(known, "context") ? cutText(plainText(known.context), WHOLE_SUMMARY) : null,
+    text: cutText(lineAsText(line), WHOLE_TEXT),
+  };
 }
 
 async function bytesOf(at) {
