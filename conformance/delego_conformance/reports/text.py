@@ -61,7 +61,7 @@ def render(run: Run, *, width: int | None = None, color: bool = False) -> str:
         shown = _most_telling(failed)
         for result in shown:
             _failure(page, run, result)
-        _others(page, run, [result for result in failed if result not in shown])
+        _others(page, run, shown, failed)
         _flags(page, run, shown)
     _fixed(page, run)
     page.blank()
@@ -182,17 +182,20 @@ def _figures(page: _Page, title: str, cells: Iterable[Cell]) -> None:
 
 
 def _most_telling(failed: list[Result]) -> list[Result]:
-    """All failures if they are few; otherwise the first ones, wrong answers before what follows from them."""
-    ranked = sorted(failed, key=lambda result: result.verdict in _UNTELLING)
-    shown = {id(result) for result in ranked[:_IN_FULL]}
-    return [result for result in failed if id(result) in shown]
+    """All failures if they are few; otherwise the first ones that do not just follow from something else."""
+    if len(failed) <= _IN_FULL:
+        return failed
+    return [result for result in failed if result.verdict not in _UNTELLING][:_IN_FULL]
 
 
-def _others(page: _Page, run: Run, failed: list[Result]) -> None:
-    """A line for each, and one for each operation that is missing."""
+def _others(page: _Page, run: Run, shown: list[Result], failed: list[Result]) -> None:
+    """A line for each that is not shown, and one for each operation that is missing."""
+    told = {id(result) for result in shown}
+    failed = [result for result in failed if id(result) not in told]
     if not failed:
         return
-    page.title(f"{len(failed):,} more; 'delego-conformance explain ID' says all about one")
+    more = f"{len(failed):,} more; " if shown else ""
+    page.title(f"{more}'delego-conformance explain ID' says all about one")
     missing: dict[str, list[str]] = {}
     for result in failed:
         vector = result.vector
