@@ -9,15 +9,17 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from delego_cli.demo_stage import make_stage
-from delego_cli.demo_steps import STEPS, StepResult, run_step
+from delego_cli.demo_end import missing_libraries, real_end
+from delego_cli.demo_end_steps import END_STEPS
+from delego_cli.demo_stage import APPROVER, make_stage
+from delego_cli.demo_steps import STEPS, Step, StepResult, run_step
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Styled, emit, say
@@ -26,7 +28,7 @@ from delego_cli.verbs import Session, verb
 from delego_ledger.errors import os_reason
 
 if TYPE_CHECKING:
-    from delego_spec.types import JSON
+    from delego_spec.types import JSON, JSONObject
 
 # What ends a program without Ctrl-C, and would leave the temporary home behind: kill, a closed terminal.
 _ENDINGS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -41,18 +43,34 @@ _ENDINGS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") 
 )
 def command(session: Session, keep: Path | None) -> ExitCode:
     """Show the whole loop in a temporary home: an agent proposes, a policy decides, a person approves, and a
-    ledger remembers. Each step says what it shows and checks it; the exit status is 0 only if all held.
+    ledger remembers; then a gateway in a process of its own, with a key that the agent never has. Each step
+    says what it shows and checks it; the exit status is 0 only if all held.
+
+    The gateway's steps need the extra 'broker'; without it they are left out, and that is said.
     """
     began = time.monotonic()
     results: list[StepResult] = []
-    with _folder(keep) as folder, closing(make_stage(folder)) as stage:
-        for number, step in enumerate(STEPS, 1):
-            if not session.json:
-                say(Styled(f"{number:>2}  ", dim=True), Styled(step.shows, bold=True))
-            results.append(run_step(step, stage))
-            if not session.json:
-                _say_result(results[-1])
+    missing = missing_libraries()
+
+    def play(step: Step[Any], stage: Any) -> None:
+        if not session.json:
+            say(Styled(f"{len(results) + 1:>2}  ", dim=True), Styled(step.shows, bold=True))
+        results.append(run_step(step, stage))
+        if not session.json:
+            _say_result(results[-1])
+
+    with _folder(keep) as folder, ExitStack() as stack:
+        stage = stack.enter_context(closing(make_stage(folder)))
+        # Its processes get ready while the first steps run.
+        end = None if missing else stack.enter_context(real_end(folder / "real-end", APPROVER))
+        for step in STEPS:
+            play(step, stage)
+        for one in () if end is None else END_STEPS:
+            play(one, end)
     seconds = time.monotonic() - began
+    if missing and not session.json:
+        say("")
+        say(f"{len(END_STEPS)} steps with a real gateway were left out: {_needs(missing)}")
     failed = [result.step.name for result in results if not result.passed]
     if session.json:
         steps: list[JSON] = [
@@ -60,10 +78,18 @@ def command(session: Session, keep: Path | None) -> ExitCode:
             for one in results
         ]
         kept = None if keep is None else str(keep)
-        emit({"passed": not failed, "seconds": round(seconds, 3), "home": kept, "steps": steps})
+        members: JSONObject = {"passed": not failed, "seconds": round(seconds, 3), "home": kept}
+        if missing:
+            skipped: list[JSON] = [step.name for step in END_STEPS]
+            members |= {"skipped": skipped, "skipped_because": _needs(missing)}
+        emit({**members, "steps": steps})
     else:
         _say_end(failed, len(results), seconds, keep)
     return ExitCode.NO if failed else ExitCode.YES
+
+
+def _needs(missing: tuple[str, ...]) -> str:
+    return f"they need {', '.join(missing)}; run: pip install 'delego-spec[broker]'"
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from delego_authorizer.errors import DelegoAuthorizerError
 from delego_authorizer.values import Decision
+from delego_broker.errors import DelegoBrokerError
 from delego_cli.demo_stage import APPROVER, AUDIENCE, DOTTED, FORBIDDEN, READ, Stage, order, re_pointed
 from delego_ledger.clock import system_clock
 from delego_ledger.errors import DelegoLedgerError
@@ -43,16 +44,25 @@ class Unexpected(Exception):  # noqa: N818 - reads as what happened
     """A step did not come out as it should; the text says what was seen instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class _Counts(Protocol):
+    def new_calls(self) -> int: ...
+
+
+_S = TypeVar("_S", bound=_Counts)
+
+
+@dataclass(frozen=True)
+class Step(Generic[_S]):
+    """One step, on a stage of its kind."""
+
     name: str  # stable, for machines
     shows: str  # one line for a newcomer
-    run: Callable[[Stage], str]
+    run: Callable[[_S], str]
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    step: Step
+    step: Step[Any]
     passed: bool
     saw: str
 
@@ -63,14 +73,14 @@ def play(stage: Stage) -> Iterator[StepResult]:
         yield run_step(step, stage)
 
 
-def run_step(step: Step, stage: Stage) -> StepResult:
+def run_step(step: Step[_S], stage: _S) -> StepResult:
     """Run one step. What the project's own packages raise is a failed step, not the end of the demo."""
-    stage.new_calls()  # those of a step that failed before it counted them
     try:
+        stage.new_calls()  # those of a step that failed before it counted them
         return StepResult(step, True, step.run(stage))
     except Unexpected as error:
         return StepResult(step, False, str(error))
-    except (DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError) as error:
+    except (DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError, DelegoBrokerError) as error:
         return StepResult(step, False, f"could not be run: {error}")
 
 
@@ -242,7 +252,7 @@ def tail_cut(stage: Stage) -> str:
     return f"{plainly}; with --expected-head: {anchored.problems[0]}"
 
 
-STEPS: Final[tuple[Step, ...]] = (
+STEPS: Final[tuple[Step[Stage], ...]] = (
     Step("allowed-read", "A read that the policy allows is sent, once.", allowed_read),
     Step("forbidden", "What the policy forbids is denied, whatever its other rules say.", forbidden),
     Step("over-cap", "An order over the policy's cap is denied; no person is even asked.", over_cap),

@@ -16,7 +16,7 @@ import pytest
 from cli_tools import TIMEOUT
 from delego_authorizer import authorizer
 from delego_authorizer import steps as engine
-from delego_cli import demo, demo_steps
+from delego_cli import demo, demo_end_steps, demo_steps
 from delego_cli.demo_stage import Service, Stage, make_stage
 from delego_ledger.transaction import SQLiteTransaction
 from delego_spec.approvals import Approval, Release
@@ -26,6 +26,8 @@ from delego_spec.gateway import GatewayRequest, Released
 from delego_spec.tokens import Claims, mint
 from delego_spec.types import JSON
 from terminal import Terminal
+
+ALL = (*demo_steps.STEPS, *demo_end_steps.END_STEPS)
 
 
 class Twice(Service):
@@ -199,10 +201,10 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_command_says_each_step_and_ends_with_0(world: Any, temporary: Path) -> None:
     done = world.run("demo")
     assert done.exit_code == 0
-    assert done.stdout.count("✓") == len(demo_steps.STEPS)
+    assert done.stdout.count("✓") == len(ALL)
     assert "✗" not in done.stdout
-    assert all(step.shows in done.stdout for step in demo_steps.STEPS)
-    assert "all 14 steps did what they should" in done.stdout
+    assert all(step.shows in done.stdout for step in ALL)
+    assert "all 21 steps did what they should" in done.stdout
     assert list(temporary.iterdir()) == []
 
 
@@ -216,7 +218,7 @@ def test_the_command_ends_with_3_when_a_step_fails(
     done = world.run("demo")
     assert done.exit_code == 3
     assert "✗ the service was called 2 times instead of 1" in done.stdout
-    assert "4 of 14 steps did not do what they should: allowed-read, released-once, race" in done.stdout
+    assert "4 of 21 steps did not do what they should: allowed-read, released-once, race" in done.stdout
     assert list(temporary.iterdir()) == []
 
 
@@ -224,7 +226,7 @@ def test_machines_get_every_step(world: Any, temporary: Path) -> None:
     done = world.run("demo", "--json")
     document = json.loads(done.stdout)
     assert (done.exit_code, document["passed"], document["home"]) == (0, True, None)
-    assert [step["name"] for step in document["steps"]] == [step.name for step in demo_steps.STEPS]
+    assert [step["name"] for step in document["steps"]] == [step.name for step in ALL]
     assert all(step["passed"] and step["shows"] and step["saw"] for step in document["steps"])
 
 
@@ -278,7 +280,7 @@ def test_a_terminal_without_the_marks_gets_words(world: Any) -> None:
     env = {**world.env, "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"}
     done = world.process("demo", env=env, encoding="latin-1")
     assert done.returncode == 0
-    assert done.stdout.count("ok: ") == len(demo_steps.STEPS)
+    assert done.stdout.count("ok: ") == len(ALL)
 
 
 def test_a_narrow_terminal_wraps_what_was_seen(world: Any) -> None:
@@ -287,7 +289,7 @@ def test_a_narrow_terminal_wraps_what_was_seen(world: Any) -> None:
     assert "\x1b[32m" in screen.output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.output).splitlines()
     seen = [line for line in plain if line.startswith("    ")]
-    assert len(seen) > len(demo_steps.STEPS)
+    assert len(seen) > len(ALL)
     assert max(map(len, seen)) <= 50
 
 
