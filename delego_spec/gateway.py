@@ -24,7 +24,7 @@ RefusalCode = Literal[
     "reconstruction_failed",  # the request cannot be rebuilt, or its fingerprint differs from the bound one
     "fragment_present",  # the URL has a fragment, which the fingerprint does not bind
     "token_invalid",  # the authorization token is missing or does not verify (§9.1)
-    "unsupported",  # this broker does not serve such a target
+    "unsupported",  # this broker does not serve such a target, or cannot now; nothing was sent
     "already_consumed",  # jti or cns was used before (§9.1 steps 3 and 4)
 ]
 REFUSAL_CODES: Final[tuple[RefusalCode, ...]] = get_args(RefusalCode)

@@ -410,19 +410,18 @@ def test_without_keys_it_does_not_begin(upstream: Upstream, tmp_path: Path) -> N
     assert "token.pub" in output
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-def test_a_bearer_lets_an_authorizer_in(upstream: Upstream, tmp_path: Path, scheme: str) -> None:
+def test_a_bearer_lets_an_authorizer_in(upstream: Upstream, tmp_path: Path) -> None:
     listen = 'address: "127.0.0.1:0"\n  bearer: {env: GATEWAY_BEARER}'
     process = started(tmp_path, config_text(upstream, listen))
     try:
         upstream.requests.clear()
         request = request_for("GET", f"http://{upstream.authority}/echo")
-        for wrong in ({}, {"Authorization": f"{scheme} wrong"}, {"Authorization": BEARER}):
+        for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": BEARER}):
             status, answer = process.post(request.to_json(), **wrong)
             assert status == 401
             assert BEARER not in json.dumps(answer)
         assert upstream.requests == []
-        assert ask(process, request, Authorization=f"{scheme} {BEARER}")["executed"] is True
+        assert ask(process, request, Authorization=f"bearer {BEARER}")["executed"] is True
     finally:
         assert process.stop() == 0
     assert BEARER.encode() not in process.output.read_bytes()

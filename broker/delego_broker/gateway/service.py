@@ -1,6 +1,6 @@
 """The order of all checks between a message and the one request that is sent for it.
 
-    read strictly → find the route, rebuild the request → fetch the credential, look up the address
+    read strictly → find the route, rebuild the request → look up the address → fetch the credential
     → §9.1, which uses the token up → send once → answer
 
 What can fail without a token's help fails before the token is used up: a credential that is missing, a host
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from delego_broker.errors import DelegoBrokerError
 from delego_broker.gateway.routes import Prepared, prepare
@@ -28,7 +28,6 @@ from delego_spec.tokens import Claims
 from delego_spec.types import JSONObject
 
 Log: TypeAlias = Callable[[JSONObject], None]
-_T = TypeVar("_T")
 
 _THREADS: Final = 32  # for what blocks: keyrings, commands, the replay store's disk
 STOPPING: Final = Refused("unsupported", "the gateway is stopping")
@@ -86,23 +85,26 @@ class Gateway:
         record.members["route"] = prepared.route.name
         if request.authorization_token is None:  # before any secret is read
             return _said(record, Refused("token_invalid", "the authorization token is missing"))
-        try:
-            injected = await self._in_thread(lambda: inject(prepared.route.credentials))
-        except DelegoBrokerError as error:
-            return _said(record, Refused("unsupported", f"the credential cannot be had: {error}"))
         addresses = await self._sender.where(prepared)
         if isinstance(addresses, Refused):
             return _said(record, addresses)
         if self.stopping:
             return _said(record, STOPPING)
-        token = request.authorization_token
-        claims = await self._in_thread(lambda: self._verifier.authorize(token, prepared.outgoing))
-        if isinstance(claims, Refusal):
-            return _said(record, _refused(claims))
+        loop, token = asyncio.get_running_loop(), request.authorization_token
+        admitted = await loop.run_in_executor(self._threads, self._admit, prepared, token)
+        if isinstance(admitted, Refused):
+            return _said(record, admitted)
+        injected, claims = admitted
         return prepared, injected, addresses, claims
 
-    async def _in_thread(self, call: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+    def _admit(self, prepared: Prepared, token: str) -> tuple[Injected, Claims] | Refused:
+        """The credential, then §9.1 as the last check. In a thread: disks, keyrings and commands block."""
+        try:
+            injected = inject(prepared.route.credentials)
+        except DelegoBrokerError as error:
+            return Refused("unsupported", f"the credential cannot be had: {error}")
+        claims = self._verifier.authorize(token, prepared.outgoing)
+        return _refused(claims) if isinstance(claims, Refusal) else (injected, claims)
 
     async def aclose(self) -> None:
         """End what is open; nothing is executed after it."""
