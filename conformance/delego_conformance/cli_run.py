@@ -58,6 +58,8 @@ def _read_reports(
             raise click.BadParameter(words, ctx, param)
         if not Path(file).parent.is_dir():  # said before anything is run, which may take long
             raise click.BadParameter(f"there is no folder {str(Path(file).parent)!r:.200}", ctx, param)
+        if Path(file).is_dir():
+            raise click.BadParameter(f"{file!r:.200} is a folder", ctx, param)
         found.append((kind, file))
     return tuple(found)
 

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from delego_conformance.errors import StartError
@@ -64,8 +65,7 @@ class Adapter:
                 start_new_session=sys.platform != "win32",  # a process group of its own, to be ended as one
             )
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise StartError(name, f"cannot be started: {reason[:1].lower()}{reason[1:]}") from None
+            raise StartError(name or "''", f"cannot be started: {_why(name, error)}") from None
         self._waker = _Waker()
         for work in (self._write_requests, self._read_replies, self._read_stderr):
             thread = threading.Thread(target=work, daemon=True)
@@ -289,6 +289,16 @@ class _Waker:
     def close(self) -> None:
         self.wake()
         os.close(self._ends[0])
+
+
+def _why(name: str, error: Exception) -> str:
+    """Why a program could not be started, in the words of whoever typed its name."""
+    if isinstance(error, PermissionError) and name and Path(name).is_dir():
+        return "it is a folder"
+    if isinstance(error, PermissionError) and Path(name).is_file():
+        return "it is not executable; write its interpreter before it, or make it executable"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{reason[:1].lower()}{reason[1:]}"
 
 
 def _signal_group(number: int, which: int) -> None:

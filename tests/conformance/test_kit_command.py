@@ -61,6 +61,14 @@ def test_an_implementation_that_is_not_conformant_gives_three() -> None:
     ("words", "code", "said"),
     [
         (["run", "--", "./no-such-program"], 1, "cannot be started: no such file"),
+        (["run", "--", "."], 1, ".: cannot be started: it is a folder"),
+        (
+            ["run", "--", __file__],
+            1,
+            "cannot be started: it is not executable; write its interpreter before it",
+        ),
+        (["run", "--", ""], 1, "'': cannot be started: "),
+        (["run", "--report", "json=.", "--", "x"], 2, "'.' is a folder"),
         (["run", "--", sys.executable, "-c", "print('hi')"], 1, "no usable hello"),
         (["run"], 2, "missing argument '-- COMMAND...'"),
         (["run", "--profile", "some", "--", "x"], 2, "invalid value for '--profile'"),
