@@ -107,6 +107,12 @@ def test_a_missing_list_permits_nothing_until_it_is_back(path: Path) -> None:
     assert revoked.is_revoked("a")
 
 
+def test_a_list_that_is_there_and_cannot_be_read_permits_nothing(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(RevocationError, match="directory"):
+        RevocationList(path).is_revoked("a")
+
+
 def test_a_list_that_is_too_long_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("delego_broker.revocation.MAX_BYTES", 50)
     revoked = RevocationList(path)
