@@ -36,7 +36,10 @@ class Filter:
     def checked(self, vectors: Sequence[Vector]) -> Filter:
         """Itself; raises UsageError if it matches nothing, which nobody means."""
         if not any(map(self, vectors)):
-            raise click.UsageError(f"no vector matches {self.words()}; 'delego-conformance list' shows all")
+            hint = "'delego-conformance list' shows all"
+            if self.suites:  # which only ``list --json`` names
+                hint = f"the suites are {', '.join(dict.fromkeys(vector.suite for vector in vectors))}"
+            raise click.UsageError(f"no vector matches {self.words()}; {hint}")
         return self
 
     def words(self) -> str:
@@ -54,7 +57,9 @@ def filters(command: _F) -> _F:
         click.option(
             "--section", "sections", multiple=True, metavar="GLOB", help="Of these sections: 4, 8.*"
         ),
-        click.option("--suite", "suites", multiple=True, metavar="GLOB", help="Of these suites, by name."),
+        click.option(
+            "--suite", "suites", multiple=True, metavar="GLOB", help="Of these suites: canonical, chain*"
+        ),
     ):
         command = option(command)
     return command

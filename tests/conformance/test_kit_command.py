@@ -61,6 +61,7 @@ def test_an_implementation_that_is_not_conformant_gives_three() -> None:
     ("words", "code", "said"),
     [
         (["run", "--", "./no-such-program"], 1, "cannot be started: no such file"),
+        (["list", "--suite", "nope"], 2, "no vector matches --suite 'nope'; the suites are "),
         (["run", "--", "."], 1, ".: cannot be started: it is a folder"),
         (
             ["run", "--", __file__],
