@@ -1,4 +1,4 @@
-"""Every clause of SPEC.md and every known ambiguity names the vectors that pin it, or says why there is none."""
+"""Every clause and every known ambiguity in SPEC.md names the vectors that pin it, or says why none does."""
 
 from __future__ import annotations
 

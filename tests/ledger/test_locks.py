@@ -172,10 +172,9 @@ def test_a_caller_that_comes_back_keeps_its_one_place_in_line(path: Path) -> Non
 def test_a_place_in_line_can_be_taken_up_again_and_then_holds_the_lock(path: Path) -> None:
     holder, waiter = FileLock(path), FileLock(path, timeout=0.01)
     holder.acquire()
-    with pytest.raises(LedgerBusy):
-        waiter.acquire()
-    place = waiter._place
-    assert place is not None
+    while (place := waiter._place) is None:  # on a busy machine the time may be over before it stands in line
+        with pytest.raises(LedgerBusy):
+            waiter.acquire()
     assert place.rejoin()
     holder.release()
     assert place.wait(locks.time.monotonic() + LONG)
