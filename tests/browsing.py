@@ -1,4 +1,4 @@
-"""The verifier page in a real Chromium, driven as an auditor would: files, fields, keys, and what is shown."""
+"""The verifier page in a real Chromium, driven as an auditor would: files, fields, keys, what is shown."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def browsing() -> Iterator[Browser]:
 
 @dataclass
 class Auditor:
-    """Somebody in front of the page. ``asked``: what the browser wanted to fetch; ``errors``: what went wrong."""
+    """Somebody in front of the page. ``asked``: what the browser wanted to fetch; ``errors``: failures."""
 
     page: Page
     folder: Path
@@ -117,7 +117,7 @@ def window(browser: Browser, **options: object) -> Iterator[Page]:
 
 @contextmanager
 def auditing(page: Page, folder: Path) -> Iterator[Auditor]:
-    """The page, opened anew from disk. Fails where it asked for anything but itself, or its program failed."""
+    """The page, opened anew from disk. Fails where it asked for anything but itself, or failed."""
     auditor = Auditor(page, folder)
     listeners: dict[str, Callable[..., None]] = {
         "request": lambda request: auditor.asked.append(request.url),

@@ -225,7 +225,8 @@ async function show(report) {
   byId("filters").elements.rule.replaceChildren(make("option", { value: "" }, "all"), ...options);
   byId("filters").reset();
   byId("timeline").hidden = report.count === 0;
-  byId("matches").textContent = counted(report.count, "receipt");
+  byId("shown-count").textContent = counted(report.count, "receipt");
+  timeline.fit(report.count);
   await timeline.reset(report.count);
   await timeline.print(byId("printed"));
   byId("result").focus({ preventScroll: true });
@@ -251,11 +252,11 @@ function closeReceipt() {
 
 async function applyFilters() {
   const { outcome, phase, rule, text, faulty } = byId("filters").elements;
-  byId("matches").textContent = "looking …";
+  byId("shown-count").textContent = "looking …";
   const wanted = { outcome: outcome.value, phase: phase.value, rule: rule.value, text: text.value, faulty: faulty.checked };
   const { count } = await ask("filter", wanted).catch(failed({ count: null }));
   if (count === null) return;
-  byId("matches").textContent = `${grouped(count)} found`;
+  byId("shown-count").textContent = `${grouped(count)} found`;
   await timeline.reset(count);
   await timeline.print(byId("printed"));
 }

@@ -44,6 +44,11 @@ export class Timeline {
     await this.#draw();
   }
 
+  /** As tall as its rows, up to what the style allows. */
+  fit(count) {
+    this.#box.style.height = `min(34rem, ${(count + 1) * ROW + 20}px)`;
+  }
+
   /** Make a row current and bring it into sight. */
   go(place, open = false) {
     if (this.#count === 0) return;
@@ -59,9 +64,11 @@ export class Timeline {
   async print(table) {
     const rows = await this.#ask(0, Math.min(PRINTED, this.#count));
     const titles = ["seq", "time (UTC)", "phase", "outcome", "rule", "action"];
-    table.replaceChildren(make("tr", {}, ...titles.map((title) => make("th", {}, title))));
+    table.replaceChildren(make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", {}, title)))));
     for (const row of rows) {
-      table.append(make("tr", {}, ...[row.seq, row.ts, row.phase, row.outcome, row.rule, row.summary].map((text) => make("td", {}, String(text)))));
+      const cells = [row.seq ?? `line ${row.line + 1}`, row.ts, row.phase, row.outcome, row.rule, row.summary].map(String);
+      if (row.faults.length > 0) cells[5] += ` [fault: ${row.faults.join(", ")}]`;
+      table.append(make("tr", {}, ...cells.map((text) => make("td", {}, text))));
     }
     if (this.#count > rows.length) table.append(make("tr", {}, make("td", { colspan: "6" }, `… and ${counted(this.#count - rows.length, "receipt")} more`)));
   }
@@ -103,7 +110,7 @@ export class Timeline {
 
   #row(row, place, top) {
     const cells = [
-      make("span", { role: "gridcell", class: "seq" }, row.seq === null ? `line ${row.line}` : grouped(row.seq)),
+      make("span", { role: "gridcell", class: "seq" }, row.seq === null ? `line ${grouped(row.line + 1)}` : grouped(row.seq)),
       make("span", { role: "gridcell" }, row.ts.replace("T", " ").replace(/(\.\d{3})\d*/, "$1").replace(/\+00:00|Z/, "")),
       make("span", { role: "gridcell" }, row.phase),
       make("span", { role: "gridcell" }, outcomeTag(row.outcome)),

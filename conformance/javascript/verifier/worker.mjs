@@ -29,8 +29,13 @@ self.addEventListener("message", async (event) => {
   }
 });
 
+// A stream of a file that changed ends with what Chromium calls a network error.
+function isUnreadable(error) {
+  return ["NotReadableError", "NotFoundError", "NetworkError"].includes(error?.name) || error?.message === "network error";
+}
+
 function inWords(error) {
-  if (error?.name === "NotReadableError" || error?.name === "NotFoundError") return "the file can no longer be read: it was changed or moved";
+  if (isUnreadable(error)) return "the file can no longer be read: it was changed or moved";
   if (error?.name === "NotSupportedError" || self.crypto?.subtle === undefined) return "this browser cannot check Ed25519 signatures; take a newer one";
   return error instanceof Error ? error.message : String(error);
 }
@@ -97,7 +102,7 @@ async function unpacked(file) {
       }
     }
   } catch (error) {
-    if (error.name === "NotReadableError") throw error;
+    if (isUnreadable(error)) throw error;
     throw new Error("the file begins like gzip, but cannot be unpacked");
   }
   if (size > MOST_UNPACKED) throw new Error("the file unpacks to more than this page takes; unpack it and use delego verify");
