@@ -12,6 +12,7 @@ from typing import Final
 
 from nacl import bindings
 
+from benchmarks.gateway import gateway
 from benchmarks.material import (
     SIGNER,
     authorizer,
@@ -148,6 +149,7 @@ CASES: Final = (
     Case("commit", commit, "one allowed propose against a bare durable commit"),
     Case("batch", batch, "64 decisions in one transaction against raw signing"),
     Case("authorize", authorize, "a token checked and used up against a bare verify and insert"),
+    Case("gateway", gateway, "a request through the gateway against a direct one"),
     Case("growth", growth, "a propose at a million receipts against one at a thousand"),
     Case("verification", verification, "a full verification against raw libsodium, and its memory"),
 )

@@ -272,8 +272,12 @@ def _refuse_url(url: object) -> NoReturn:
 
 def _context(ca: StrPath | None, client_certificate: StrPath | None) -> ssl.SSLContext:
     try:
-        authorities = None if ca is None else Path(ca).read_text(encoding="ascii")
-        context = ssl.create_default_context(cadata=authorities)
+        # Not ssl.create_default_context: it writes session keys where SSLKEYLOGFILE says.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(cadata=Path(ca).read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
         raise GatewayUnusable(f"the authorities {str(ca)!r:.300} cannot be used: {why(error)}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -285,6 +285,15 @@ def test_a_gateway_behind_tls_is_asked_under_its_own_authority(
         assert broker.execute(request()) == Executed(status=201, result={"order": 7})
 
 
+def test_the_environment_gets_no_session_keys(
+    certificates: Certificates, server: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    with far_end(says(http(DONE)), tls=server) as end:
+        assert isinstance(GatewayBroker(end.url, AUDIENCE, ca=certificates.ca).execute(request()), Executed)
+    assert not (tmp_path / "keys").exists()
+
+
 def test_a_gateway_that_the_systems_authorities_do_not_know_is_sent_nothing(server: ssl.SSLContext) -> None:
     text = "certificate verify failed"
     with far_end(says(http(DONE)), tls=server) as end, pytest.raises(NotSent, match=text):

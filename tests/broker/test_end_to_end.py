@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -25,7 +26,9 @@ from delego_authorizer.tokenkeys import (
     published_token_keys,
 )
 from delego_broker import GatewayBroker, GatewayRequest, Refused
+from delego_broker.gateway.listening import bind
 from delego_broker.gateway.secrets import MIN_CHARACTERS
+from delego_broker.gateway.settings import Listen
 from delego_ledger.files import write_atomically
 from delego_spec.action import Action
 from delego_spec.jwks import jwks_document
@@ -223,3 +226,8 @@ def test_the_secret_reaches_the_service_and_stands_nowhere_else(
     everything = told.getvalue().encode() + b"".join(path.read_bytes() for path in written)
     assert HEADER_SECRET.encode() not in everything
     assert HEADER_SECRET[8:].encode() not in everything
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    with closing(bind(Listen(host="127.0.0.1", port=0))) as bound:
+        assert bound.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's delay on
