@@ -20,10 +20,11 @@ from delego_conformance.guard import ExitCode, say
 from delego_conformance.known import load_known
 from delego_conformance.reports import FORMATS, SUFFIXES, render
 from delego_conformance.reports.words import plural
-from delego_conformance.results import Profile, Run
+from delego_conformance.results import AGAINST, Profile, Run
 from delego_conformance.runner import TIMEOUT, Progress, chosen_vectors, run, vector_digests
 from delego_conformance.upstream import load_upstream
 from delego_conformance.vectors import load_notes, load_vectors
+from delego_conformance.verdicts import counts
 
 _PIPE_WIDTH: Final = 100  # columns where nobody knows how many there are
 _NEVER: Final = 3600.0  # seconds; a longer time-out is a mistake
@@ -92,6 +93,11 @@ def _read_reports(
     help="Known failures, a line each: an id and the reason.",
 )
 @click.option(
+    "--accept-known",
+    is_flag=True,
+    help="Exit with 0 too where nothing fails but known failures. The verdict stays what it is.",
+)
+@click.option(
     "--report",
     "reports",
     multiple=True,
@@ -117,6 +123,7 @@ def command(
     timeout: float,
     seed: int | None,
     known: Path | None,
+    accept_known: bool,
     reports: tuple[tuple[str, str], ...],
     fail_fast: bool,
     upstream: Path | None,
@@ -130,6 +137,8 @@ def command(
     vectors = load_vectors() + (load_upstream(upstream) if upstream is not None else ())
     chosen = Filter(suites, sections, ids)
     select = chosen.checked(chosen_vectors(vectors, profile)) if chosen else None
+    if accept_known and known is None:
+        raise click.UsageError("--accept-known needs --known FILE, which says what is known")
     listed = load_known(known, {vector.id for vector in vectors}) if known is not None else {}
     with _progress(hidden=quiet) as progress, _ended_on_sigterm():
         found = run(
@@ -153,7 +162,18 @@ def command(
     for result in found.results:
         if result.verdict == "fixed":
             say(f"{result.vector.id} passes; take it out of {str(known)!r}")
-    return ExitCode.CONFORMANT if found.conformant else ExitCode.NOT_CONFORMANT
+    good = found.conformant or (accept_known and _fails_as_known(found))
+    return ExitCode.CONFORMANT if good else ExitCode.NOT_CONFORMANT
+
+
+def _fails_as_known(found: Run) -> bool:
+    """Whether something was judged, and all that counts against it is on the list."""
+    against = [
+        one.verdict
+        for one in found.results
+        if one.verdict in AGAINST and counts(one.vector, strict=found.strict)
+    ]
+    return bool(found.roles) and all(verdict == "known" for verdict in against)
 
 
 def _write(found: Run, reports: tuple[tuple[str, str], ...], *, quiet: bool) -> None:

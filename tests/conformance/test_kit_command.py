@@ -128,6 +128,20 @@ def test_a_list_of_known_failures_is_heeded(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["counts"]["known"] == 2
 
 
+def test_known_failures_alone_may_give_zero_where_that_is_asked_for(tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    wrong = program("send(request, ok={})")
+    sent = json.loads(kit("run", *FEW, "--report", "json=-", "--", *wrong).stdout)["results"]
+    failed = [one["id"] for one in sent if one["verdict"] not in ("pass", "not claimed")]
+    assert len(failed) > 2
+    known.write_text("".join(f"{one}  because\n" for one in failed))
+    asked = ["run", *FEW, "-q", "--known", str(known), "--accept-known", "--"]
+    assert kit(*asked, *wrong).returncode == 0
+    known.write_text("".join(f"{one}  because\n" for one in failed[1:]))
+    assert kit(*asked, *wrong).returncode == 3, "one failure is new"
+    assert kit("run", "--accept-known", "--", *wrong).returncode == 2
+
+
 def test_options_behind_the_command_belong_to_the_command() -> None:
     done = kit("run", *FEW, "-q", sys.executable, "-m", "delego_conformance.adapters.delego_spec")
     assert done.returncode == 0, done.stderr
