@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import nacl
@@ -21,6 +22,7 @@ from delego_authorizer.owner import is_abandoned
 from delego_broker.errors import DelegoBrokerError
 from delego_cli.brokers import gateway_of
 from delego_cli.durations import span
+from delego_cli.hook_checks import hook_findings
 from delego_ledger.anchorfile import read_anchors
 from delego_ledger.connections import connect
 from delego_ledger.errors import DelegoLedgerError
@@ -323,6 +325,15 @@ def _anchors(patient: Patient) -> Iterator[Finding]:
     )
 
 
+def _hooks(_: Patient) -> Iterator[Finding]:
+    try:
+        user = Path.home()
+    except RuntimeError:
+        user = None
+    for status, text, todo in hook_findings(Path.cwd(), user):
+        yield Finding("hooks", status, text, todo)
+
+
 def _versions(_: Patient) -> Iterator[Finding]:
     text = (
         f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version},"
@@ -355,5 +366,6 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("executions", _executions),
     ("approvals", _approvals),
     ("anchors", _anchors),
+    ("hooks", _hooks),
     ("versions", _versions),
 )

@@ -87,6 +87,7 @@ def describe(error: BaseException) -> Failure:
 def _ours(error: BaseException) -> Failure | None:
     # Imported here, where they have been imported already if the error is one of theirs: the command starts
     # without them.
+    from delego_agent.errors import DelegoAgentError
     from delego_authorizer.errors import DelegoAuthorizerError
     from delego_broker.errors import DelegoBrokerError
     from delego_ledger.errors import DelegoLedgerError, StorageError
@@ -102,7 +103,8 @@ def _ours(error: BaseException) -> Failure | None:
         return Failure(ExitCode.FAILED, lines, members)
     if isinstance(error, StorageError) and _is_broken_pipe(error.__cause__):
         return NOBODY
-    if isinstance(error, (DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError, DelegoBrokerError)):
+    families = DelegoSpecError, DelegoLedgerError, DelegoAuthorizerError, DelegoBrokerError, DelegoAgentError
+    if isinstance(error, families):
         return _failure(ExitCode.FAILED, str(error))
     return None
 

@@ -19,6 +19,7 @@ SECTIONS = (
         (
             Entry("propose", "Have actions decided; what is allowed is released."),
             Entry("resolve", "Release an action that a person has approved, once."),
+            Entry("hook", "Decide the tool calls of coding agents; install that as their hook."),
         ),
     ),
     (
