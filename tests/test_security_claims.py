@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from delego_authorizer import Authorizer, Config, HomeError, init_home
+from delego_broker import MemoryReplayStore, Outgoing, Refusal, TokenVerifier
+from delego_ledger.keyfiles import load_public_key
 from delego_ledger.sqlite import SQLiteLedger
 from delego_spec import (
     Action,
@@ -32,6 +34,7 @@ from delego_spec import (
 )
 from delego_spec.callbacks import sign_decision
 from delego_spec.display import decision_text
+from delego_spec.ed25519 import PublicKey
 from delego_spec.types import JSONObject
 from spec_story import ALICE, LEDGER, SECOND, Clock, Numbers, OneShop
 
@@ -378,3 +381,39 @@ def test_single_use_is_per_ledger(house: House, tmp_path: Path) -> None:
     assert authorizer.resolve(approval_id, ORDER).executed
     assert house(folder=copy, shop=shop).resolve(approval_id, ORDER).executed
     assert len(shop.requests) == 2
+
+
+# --- brokers --------------------------------------------------------------------------------------------
+
+
+def broker_of(key: PublicKey, store: MemoryReplayStore) -> TokenVerifier:
+    return TokenVerifier({key.key_id: key}, "https://broker.example", store)
+
+
+def minted(folder: Path) -> tuple[str, PublicKey]:
+    """A token for READ, as an authorizer without a broker releases it, and the key that checks it."""
+    config = '[tokens]\naudience = "https://broker.example"\n'
+    home = init_home(folder / "home", approver="alice", policy_text=POLICY, config_text=config)
+    authorizer = home.authorizer()
+    with closing(authorizer.ledger):
+        token = authorizer.propose(READ).token
+    assert token is not None
+    return token, load_public_key(home.keys_path / "token.pub")
+
+
+def test_a_stolen_token_has_the_effect_that_was_released_and_no_other(tmp_path: Path) -> None:
+    token, key = minted(tmp_path)
+    broker = broker_of(key, MemoryReplayStore())
+    elsewhere = broker.authorize(token, Outgoing("GET", "https://api.example.com/accounts/you", {}))
+    assert isinstance(elsewhere, Refusal)
+    thief = broker.authorize(token, Outgoing("GET", READ.url, {}))
+    assert not isinstance(thief, Refusal)
+    owner = broker.authorize(token, Outgoing("GET", READ.url, {}))
+    assert isinstance(owner, Refusal)
+    assert owner.code == "already_consumed"
+
+
+def test_single_use_of_a_token_is_per_store(tmp_path: Path) -> None:
+    token, key = minted(tmp_path)
+    for store in (MemoryReplayStore(), MemoryReplayStore()):
+        assert not isinstance(broker_of(key, store).authorize(token, Outgoing("GET", READ.url, {})), Refusal)
