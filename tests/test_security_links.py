@@ -25,7 +25,8 @@ def links(document: str) -> list[tuple[str, str, str]]:
 
 def names(text: str, source: str) -> bool:
     """Whether Python source defines ``text``: a function, a class or a constant."""
-    return re.search(rf"^\s*(?:(?:async )?def|class) {text}\b|^{text}(?::| =)", source, re.MULTILINE) is not None
+    defined = rf"^\s*(?:(?:async )?def|class) {text}\b|^{text}(?::| =)"
+    return re.search(defined, source, re.MULTILINE) is not None
 
 
 def anchor_of(heading: str) -> str:
