@@ -125,6 +125,13 @@ class Upstream:
             await writer.drain()
             await asyncio.sleep(0.02)
 
+    async def _until_closed(self, writer: asyncio.StreamWriter, *_: bytes) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
     async def _informational(self, writer: asyncio.StreamWriter, *_: bytes) -> None:
         while True:
             writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")

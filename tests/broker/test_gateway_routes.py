@@ -268,6 +268,12 @@ def test_a_path_or_method_that_no_route_serves_is_unsupported() -> None:
     assert code(prepared("POST", f"https://{HOST}/orders/1", {}, route)) == "unsupported"
 
 
+def test_a_route_over_tls_does_not_serve_plain_http_to_the_same_loopback_host() -> None:
+    route = route_to("localhost:9", plain_http=False)
+    assert code(prepared("GET", "http://localhost:9/x", {}, route)) == "unsupported"
+    assert sent("GET", "https://localhost:9/x", {}, route).route is route
+
+
 @settings(max_examples=60)
 @given(
     st.dictionaries(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -111,9 +112,11 @@ def test_a_command_is_run_without_a_shell() -> None:
     ],
 )
 def test_a_command_that_fails_gives_no_secret(source: Source, said: str) -> None:
+    began = time.monotonic()
     message = refused(source)
     assert said in message
     assert "sk-12345678" not in message
+    assert time.monotonic() - began < 20  # what it started is ended with it
 
 
 def test_an_endless_command_is_ended() -> None:

@@ -175,6 +175,7 @@ def test_a_body_of_the_allowed_length_is_read(upstream: Upstream) -> None:
     [
         ("/silent", "took too long"),
         ("/drip", "no whole answer within"),
+        ("/until_closed", "no whole answer within"),
         ("/informational", "no whole answer within"),
         ("/cut", "no HTTP, or was cut short"),
         ("/early", "cut short"),

@@ -6,14 +6,21 @@ and then nobody could say whether the request had left; nor can one answer spill
 
 TLS is always verified, against the host of the URL, whatever address the connection goes to. There is no
 switch for it.
+
+Sending blocks a thread: that costs a third of what httpx2 needs for the same on an event loop. How long all
+of it may take is watched from outside (``Attempt.cut``), because a service can stretch an answer for ever, a
+byte at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import httpx2
@@ -38,25 +45,60 @@ _PORTS: Final = {"http": 80, "https": 443}
 _LIMITS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
 
 
-class _Progress:
-    """Whether a byte of the request may have left. The transport tells as it goes."""
+class Attempt:
+    """One attempt while it is made: whether a byte may have left, and how to end it from another thread."""
 
     def __init__(self) -> None:
         self.may_have_left = False
+        self.is_cut = False
+        self.began: float | None = None  # on the monotonic clock; None before it is the sender's turn
+        self._mutex = threading.Lock()
+        self._socket: socket.socket | None = None
 
-    async def __call__(self, event: str, info: dict[str, Any]) -> None:  # noqa: ARG002 - httpx2's signature
+    def cut(self) -> None:
+        """End it: whatever it waits for on its connection fails now, or as soon as there is one."""
+        with self._mutex:
+            self.is_cut = True
+            self._shut()
+
+    def watch(self, loop: asyncio.AbstractEventLoop, total: float) -> Callable[[], None]:
+        """Cut it ``total`` seconds after it began. Returns what calls that off."""
+        timer: list[asyncio.TimerHandle] = []
+
+        def look() -> None:
+            left = total if self.began is None else self.began + total - time.monotonic()
+            if left <= 0:
+                self.cut()
+            else:
+                timer[:] = [loop.call_later(left, look)]
+
+        look()
+        return lambda: timer[0].cancel()
+
+    def __call__(self, event: str, info: dict[str, Any]) -> None:
+        """The transport tells what it does."""
         if "send_request" in event:
             self.may_have_left = True
+        elif event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            with self._mutex:
+                self._socket = info["return_value"].get_extra_info("socket")
+                if self.is_cut:
+                    self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # not ssl's own, which is for the thread that reads
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class Sender:
-    """Sends prepared requests. Made once, on the event loop's thread."""
+    """Sends prepared requests. Threads may share it."""
 
     def __init__(self, routes: Iterable[Route], *, resolver: Resolver = system_resolver) -> None:
         """Reads the certificates to trust. Raises DelegoBrokerError where a ``ca_file`` cannot be used."""
         self._resolver = resolver
         self._transports = {
-            route.name: httpx2.AsyncHTTPTransport(
+            route.name: httpx2.HTTPTransport(
                 verify=_tls(route), trust_env=False, http2=False, retries=0, limits=_LIMITS
             )
             for route in routes
@@ -79,53 +121,51 @@ class Sender:
             return Refused("unsupported", f"{host!r:.80} is not loopback, and plain http goes nowhere else")
         return found
 
-    async def send(
-        self, prepared: Prepared, addresses: list[str], injected: Injected, jti: str
+    def send(
+        self, prepared: Prepared, addresses: list[str], injected: Injected, jti: str, attempt: Attempt
     ) -> Executed | Refused:
-        """One attempt. Refused: surely nothing left. ``error`` set: something may have."""
+        """One attempt. Refused: surely nothing left. ``error`` set: something may have. Blocks."""
         route = prepared.route
         redactor = Redactor(injected.hidden)
-        progress = _Progress()
         status: int | None = None
+        attempt.began = time.monotonic()
         try:
-            async with asyncio.timeout(route.total_timeout):
-                response = await self._first(prepared, addresses, injected, jti, progress)
-                status = response.status_code
-                body = await _body(response, route.max_response)
-        except TimeoutError:
-            problem = f"no whole answer within {route.total_timeout:g} s"
-        except httpx2.TimeoutException as error:
-            problem = f"{_when(error)} took too long"
+            response = self._first(prepared, addresses, injected, jti, attempt)
+            status = response.status_code
+            body = _body(response, route.max_response)
+            if attempt.is_cut:  # then the end of the connection is not the end of the body
+                raise httpx2.ReadError("it was ended")
         except Exception as error:  # noqa: BLE001 - whatever it is, the request may have left before it
-            # Before the request left, the words are about the connection; after, they may quote the answer.
-            problem = _words(error) if progress.may_have_left else why(error)
+            problem = _problem(error, attempt, route)
         else:
             headers = tuple((name.lower(), value) for name, value in response.headers.multi_items())
             return executed(Answer(status, headers, body), route, redactor)
-        if not progress.may_have_left:
+        if not attempt.may_have_left:
             return Refused("unsupported", f"no connection to {prepared.authority!r:.80}: {problem}")
         return Executed(status=status, error=redactor.text(problem))
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close what is open."""
         for transport in self._transports.values():
-            await transport.aclose()
+            transport.close()
 
-    async def _first(
-        self, prepared: Prepared, addresses: list[str], injected: Injected, jti: str, progress: _Progress
+    def _first(
+        self, prepared: Prepared, addresses: list[str], injected: Injected, jti: str, attempt: Attempt
     ) -> httpx2.Response:
         """The answer's head, from the first address that lets itself be connected to."""
         transport = self._transports[prepared.route.name]
         until = time.monotonic() + prepared.route.connect_timeout
         for number, address in enumerate(addresses, 1):
+            if attempt.is_cut:
+                break
             left = max(until - time.monotonic(), 0.01) / (len(addresses) - number + 1)
-            request = _request(prepared, address, injected, jti, left, progress)
+            request = _request(prepared, address, injected, jti, left, attempt)
             try:
-                return await transport.handle_async_request(request)
+                return transport.handle_request(request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                if progress.may_have_left or number == len(addresses):
+                if attempt.may_have_left or number == len(addresses):
                     raise
-        raise httpx2.ConnectError("there is no address")
+        raise httpx2.ConnectError("it was ended before there was one")
 
 
 def _request(
@@ -134,7 +174,7 @@ def _request(
     injected: Injected,
     jti: str,
     connect_timeout: float,
-    progress: _Progress,
+    attempt: Attempt,
 ) -> httpx2.Request:
     route = prepared.route
     host, port = host_and_port(prepared.authority, _PORTS[route.scheme])
@@ -161,22 +201,22 @@ def _request(
         extensions={
             "target": target.encode("ascii"),
             "sni_hostname": host,
-            "trace": progress,
+            "trace": attempt,
             "timeout": httpx2.Timeout(route.read_timeout, connect=connect_timeout, pool=None).as_dict(),
         },
     )
 
 
-async def _body(response: httpx2.Response, limit: int) -> bytes | None:
+def _body(response: httpx2.Response, limit: int) -> bytes | None:
     """The body as it came, or None where it is longer than ``limit``; then it is not read to its end."""
     body = bytearray()
     try:
-        async for chunk in response.aiter_raw():
+        for chunk in response.iter_raw():
             body += chunk
             if len(body) > limit:
                 return None
     finally:
-        await response.aclose()
+        response.close()
     return bytes(body)
 
 
@@ -194,13 +234,15 @@ def _tls(route: Route) -> ssl.SSLContext:
     return context
 
 
-def _when(error: httpx2.TimeoutException) -> str:
+def _problem(error: Exception, attempt: Attempt, route: Route) -> str:
+    if attempt.is_cut:
+        return f"no whole answer within {route.total_timeout:g} s"
     if isinstance(error, httpx2.ConnectTimeout):
-        return "connecting"
-    return "sending" if isinstance(error, httpx2.WriteTimeout) else "the answer"
-
-
-def _words(error: Exception) -> str:
+        return "connecting took too long"
+    if isinstance(error, httpx2.TimeoutException):
+        return "the answer took too long"
+    if not attempt.may_have_left:
+        return why(error)  # its words are about the connection; later, they may quote the answer
     if isinstance(error, httpx2.ProtocolError):
         return "the answer is no HTTP, or was cut short"
     return f"the connection broke ({type(error).__name__})"

@@ -112,7 +112,7 @@ async def _serve(
     def log(members: JSONObject) -> None:
         on_event({"ts": format_ts(Micros(time.time_ns() // 1000)), **members})
 
-    gateway = Gateway(config.routes, verifier, Sender(config.routes), log=log)
+    gateway = Gateway(config.routes, verifier, Sender(config.routes), log=log, threads=listen.max_connections)
     tls = None if listen.tls is None else server_tls(listen.tls)
     settings = uvicorn.Config(
         build_app(gateway, listen, keys, log=log),

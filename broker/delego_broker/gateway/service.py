@@ -19,17 +19,16 @@ from typing import Final, TypeAlias
 
 from delego_broker.errors import DelegoBrokerError
 from delego_broker.gateway.routes import Prepared, prepare
-from delego_broker.gateway.secrets import Injected, inject
-from delego_broker.gateway.sending import Sender
+from delego_broker.gateway.secrets import inject
+from delego_broker.gateway.sending import Attempt, Sender
 from delego_broker.gateway.settings import Route
 from delego_broker.verifier import Refusal, TokenVerifier
 from delego_spec.gateway import Executed, GatewayRequest, Refused, response_to_json
-from delego_spec.tokens import Claims
 from delego_spec.types import JSONObject
 
 Log: TypeAlias = Callable[[JSONObject], None]
 
-_THREADS: Final = 32  # for what blocks: keyrings, commands, the replay store's disk
+THREADS: Final = 64  # requests at a time; others wait
 STOPPING: Final = Refused("unsupported", "the gateway is stopping")
 
 
@@ -44,13 +43,19 @@ class Gateway:
     """Executes requests. ``log`` gets one object for each; it must not raise."""
 
     def __init__(
-        self, routes: tuple[Route, ...], verifier: TokenVerifier, sender: Sender, *, log: Log
+        self,
+        routes: tuple[Route, ...],
+        verifier: TokenVerifier,
+        sender: Sender,
+        *,
+        log: Log,
+        threads: int = THREADS,
     ) -> None:
         self._routes = routes
         self._verifier = verifier
         self._sender = sender
         self._log = log
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="delego-gateway")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="delego-gateway")
         self.stopping = False
 
     async def execute(self, request: GatewayRequest) -> bytes:
@@ -71,45 +76,60 @@ class Gateway:
             return _fault(error)
         if isinstance(ready, Refused):
             return ready
-        prepared, injected, addresses, claims = ready
-        # The token is used up. From here on: one attempt, and its outcome.
-        record.members |= {"jti": claims.jti, "intent": claims.iht}
-        return await self._sender.send(prepared, addresses, injected, claims.jti)
+        prepared, addresses = ready
+        loop, attempt = asyncio.get_running_loop(), Attempt()
+        unwatch = attempt.watch(loop, prepared.route.total_timeout)
+        try:
+            return await loop.run_in_executor(
+                self._threads,
+                self._attempt,
+                prepared,
+                addresses,
+                request.authorization_token,
+                attempt,
+                record,
+            )
+        except asyncio.CancelledError:
+            attempt.cut()
+            raise
+        finally:
+            unwatch()
 
-    async def _ready(
-        self, request: GatewayRequest, record: _Record
-    ) -> tuple[Prepared, Injected, list[str], Claims] | Refused:
+    async def _ready(self, request: GatewayRequest, record: _Record) -> tuple[Prepared, list[str]] | Refused:
         prepared = prepare(request, self._routes)
         if isinstance(prepared, Refused):
             return prepared
         record.members["route"] = prepared.route.name
-        if request.authorization_token is None:  # before any secret is read
+        if request.authorization_token is None:  # before anything is looked up for it
             return _said(record, Refused("token_invalid", "the authorization token is missing"))
         addresses = await self._sender.where(prepared)
         if isinstance(addresses, Refused):
             return _said(record, addresses)
-        if self.stopping:
-            return _said(record, STOPPING)
-        loop, token = asyncio.get_running_loop(), request.authorization_token
-        admitted = await loop.run_in_executor(self._threads, self._admit, prepared, token)
-        if isinstance(admitted, Refused):
-            return _said(record, admitted)
-        injected, claims = admitted
-        return prepared, injected, addresses, claims
+        return _said(record, STOPPING) if self.stopping else (prepared, addresses)
 
-    def _admit(self, prepared: Prepared, token: str) -> tuple[Injected, Claims] | Refused:
-        """The credential, then §9.1 as the last check. In a thread: disks, keyrings and commands block."""
+    def _attempt(
+        self, prepared: Prepared, addresses: list[str], token: object, attempt: Attempt, record: _Record
+    ) -> Executed | Refused:
+        """The credential; §9.1 as the last check; the one attempt. In a thread, because all of it blocks."""
         try:
             injected = inject(prepared.route.credentials)
         except DelegoBrokerError as error:
-            return Refused("unsupported", f"the credential cannot be had: {error}")
+            return _said(record, Refused("unsupported", f"the credential cannot be had: {error}"))
+        except Exception as error:  # noqa: BLE001 - an error is never a permit
+            return _fault(error)
+        if attempt.is_cut:  # nobody waits for it any more
+            return _said(record, STOPPING)
         claims = self._verifier.authorize(token, prepared.outgoing)
-        return _refused(claims) if isinstance(claims, Refusal) else (injected, claims)
+        if isinstance(claims, Refusal):
+            return _said(record, _refused(claims))
+        # The token is used up. From here on: one attempt, and its outcome.
+        record.members |= {"jti": claims.jti, "intent": claims.iht}
+        return self._sender.send(prepared, addresses, injected, claims.jti, attempt)
 
     async def aclose(self) -> None:
         """End what is open; nothing is executed after it."""
-        await self._sender.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._sender.close()
 
 
 def _refused(refusal: Refusal) -> Refused:
