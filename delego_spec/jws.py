@@ -17,8 +17,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn
 
 import jwt
@@ -45,6 +47,9 @@ class JwsRefusal:
 
     code: JwsCode
     message: str
+
+
+_NOT_CANONICAL: Final = JwsRefusal("malformed", "a part of the token is not canonical base64url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,12 @@ def open_jws(token: object, keys: Mapping[KeyId, PublicKey]) -> Opened | JwsRefu
     segments = _COMPACT.fullmatch(token)
     if segments is None:
         return JwsRefusal("malformed", "a token is three parts of base64url, without padding, with two dots")
-    decoded = [_from_base64url(segment) for segment in segments.groups()]
-    if None in decoded:
-        return JwsRefusal("malformed", "a part of the token is not canonical base64url")
-    header_bytes, payload, _ = (part or b"" for part in decoded)
+    first, second, third = segments.groups()
+    payload = _from_base64url(second)
+    if payload is None or _from_base64url(third) is None:
+        return _NOT_CANONICAL
     # (c) The header names no algorithm and no key of its own: see _read_header.
-    header = read_object(header_bytes, "header")
-    if isinstance(header, JwsRefusal):
-        return header
-    kid = _read_header(header)
+    kid = _opened_header(first)
     if isinstance(kid, JwsRefusal):
         return kid
     key = keys.get(kid)
@@ -156,6 +158,15 @@ def read_object(data: bytes, what: Literal["header", "claims"]) -> JSONObject | 
     if type(value) is not dict:
         return JwsRefusal(what, f"the {what} is not an object")
     return value
+
+
+@lru_cache(maxsize=64)  # one authorizer's tokens all begin alike
+def _opened_header(segment: str) -> KeyId | JwsRefusal:
+    data = _from_base64url(segment)
+    if data is None:
+        return _NOT_CANONICAL
+    header = read_object(data, "header")
+    return header if isinstance(header, JwsRefusal) else _read_header(header)
 
 
 def _read_header(header: JSONObject) -> KeyId | JwsRefusal:
@@ -198,9 +209,7 @@ class _DuplicateMemberError(Exception):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise _DuplicateMemberError(name)
-        members[name] = value
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _DuplicateMemberError(Counter(name for name, _ in pairs).most_common(1)[0][0])
     return members

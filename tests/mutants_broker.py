@@ -52,7 +52,7 @@ BROKER: Final[tuple[Mutant, ...]] = (
     _jws("type", 'if header.get("typ") != TYPE:', "if False:"),
     _jws("header members", "        if name not in _HEADER:\n", "        if False:\n"),
     _jws("size", "if len(token) > MAX_BYTES:\n        return", "if False:\n        return"),
-    _jws("duplicates", "        if name in members:\n", "        if False:\n"),
+    _jws("duplicates", "    if len(members) != len(pairs):\n", "    if False:\n"),
     _jws("own keys", "key = keys.get(kid)", "key = keys.get(kid) or next(iter(keys.values()))"),
     # step 2
     _tokens("expiry", "if now >= claims.exp + leeway:", "if False:"),

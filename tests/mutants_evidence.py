@@ -127,7 +127,7 @@ EVIDENCE: Final[tuple[Mutant, ...]] = (
         "key = keys.get(kid) or (next(iter(keys.values())) if len(keys) == 1 else None)",
     ),
     _jws("signatures not checked in tokens", "    if not _signed(token, key):\n", "    if False:\n"),
-    _jws("members twice in tokens", "        if name in members:\n", "        if False:\n"),
+    _jws("members twice in tokens", "    if len(members) != len(pairs):\n", "    if False:\n"),
     _jws(
         "padding",
         'return data if base64.urlsafe_b64encode(data).rstrip(b"=").decode() == segment else None',

@@ -11,7 +11,6 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -102,15 +101,27 @@ class SQLiteReplayStore:
         Raises ReplayStoreError when the file is missing, damaged, read-only or locked, and when the disk is
         full.
         """
-        with self._entered() as connection:
-            return self._consume(connection, jti, cns, keep_until, now)
+        self._enter()
+        try:
+            return self._consume(self._opened(), jti, cns, keep_until, now)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            self._mutex.release()
 
     def purge(self, now: EpochSeconds) -> int:
         """As ``ReplayStore`` says; ``consume`` does a part of it every 64 tokens; nobody has to call it."""
         purged = 0
         while True:
-            with self._entered() as connection:
-                step = self._purge(connection, now)
+            self._enter()
+            try:
+                step = self._purge(self._opened(), now)
+            except BaseException as error:
+                self._fail(error)
+                raise
+            finally:
+                self._mutex.release()
             purged += step
             if step < _PURGE_STEP:
                 return purged
@@ -144,21 +155,15 @@ class SQLiteReplayStore:
 
     # --- one at a time from here on ---------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _entered(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone; closed after a failure, so that the next opens another."""
+    def _enter(self) -> None:
         if not self._mutex.acquire(timeout=2 * WAIT):
             raise ReplayStoreError(f"the replay store {self._name!r:.300} was busy for {2 * WAIT:g} s")
-        try:
-            yield self._opened()
-        except _FAILURES as error:
-            self._close()
+
+    def _fail(self, error: BaseException) -> None:
+        """Close the connection, so that the next call opens another; a failure of the world gets its name."""
+        self._close()
+        if isinstance(error, _FAILURES):
             raise _failed("use", self._name, error) from None
-        except BaseException:
-            self._close()
-            raise
-        finally:
-            self._mutex.release()
 
     def _opened(self, *, create: bool = False) -> sqlite3.Connection:
         if self._closed:
@@ -183,6 +188,7 @@ class SQLiteReplayStore:
         connection = connect(self._path, "rw")
         try:
             connection.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages; 4 MB, as with pages of 4 KB
             _check(connection, self._name, create=create)
         except BaseException:
             connection.close()

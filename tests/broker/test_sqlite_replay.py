@@ -239,15 +239,17 @@ def test_a_name_that_cannot_be_stored_permits_nothing(path: Path) -> None:
         assert use(store, "a") == "fresh"
 
 
-def _begin_and_be_interrupted(connection: sqlite3.Connection) -> None:
+def _begin_and_be_interrupted(connection: sqlite3.Connection, *_: object) -> None:
     connection.execute("BEGIN IMMEDIATE")
     raise KeyboardInterrupt
 
 
-def test_an_interrupted_use_leaves_no_transaction_open(path: Path) -> None:
+def test_an_interrupted_use_leaves_no_transaction_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SQLiteReplayStore.open(path) as store:
-        with pytest.raises(KeyboardInterrupt), store._entered() as connection:
-            _begin_and_be_interrupted(connection)
+        monkeypatch.setattr(store, "_consume", _begin_and_be_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            use(store, "a")
+        monkeypatch.undo()
         with closing(sqlite3.connect(path, timeout=0)) as other:
             other.execute("BEGIN IMMEDIATE")
         assert use(store, "a") == "fresh"
