@@ -67,7 +67,7 @@ async function verifyChain({ jsonl_b64, public_key_hex, expected_head, anchor })
   const splitter = new LineSplitter();
   await verifier.push([...splitter.split(bytes), ...splitter.end()]);
   const { valid, completeness, problems } = await verifier.finish();
-  return { valid, completeness, problems: problems.map(({ text, ...problem }) => problem) };
+  return { valid, completeness, problems: problems.map(({ text, at, ...problem }) => problem) };
 }
 
 async function verifySignature({ public_key_hex, message_hex, signature_hex }) {

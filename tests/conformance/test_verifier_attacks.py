@@ -16,11 +16,13 @@ from playwright.sync_api import Page, expect
 from browsing import PAGE, Auditor, auditing, browsing, window
 from chains import KEY, STRANGER, chain, own_line, payload, signed
 from delego_spec.chain import verify_chain
+from delego_spec.ed25519 import SeedSigner
 from delego_spec.receipts import GENESIS
 
 LINES: Final = chain(6)
 WHOLE: Final = b"\n".join(LINES) + b"\n"
 HEAD: Final = str(verify_chain(LINES, KEY).head)
+ALICE: Final = SeedSigner(bytes([3]) * 32).public_key
 FORGED: Final = b"\n".join(chain(6, signer=STRANGER)) + b"\n"
 
 HOSTILE: Final = {
@@ -279,7 +281,7 @@ def test_what_is_not_whole_is_never_valid(auditor: Auditor, ledger: bytes) -> No
 def test_a_key_that_is_dropped_does_not_replace_the_one_that_was_typed_in(auditor: Auditor) -> None:
     auditor.page.fill("#key", KEY.hex)
     auditor.page.fill("#head", HEAD)
-    auditor.page.fill("#approvers", f"alice {KEY.hex}")
+    auditor.page.fill("#approvers", f"alice {ALICE.hex}")
     auditor.take(
         auditor.file("ledger.pub", f"{STRANGER.public_key.hex}\n"),
         auditor.file("head.txt", f"5:{'0' * 64}\n"),
@@ -288,7 +290,7 @@ def test_a_key_that_is_dropped_does_not_replace_the_one_that_was_typed_in(audito
     )
     assert auditor.page.input_value("#key") == KEY.hex
     assert auditor.page.input_value("#head") == HEAD
-    assert auditor.page.input_value("#approvers") == f"alice {KEY.hex}"
+    assert auditor.page.input_value("#approvers") == f"alice {ALICE.hex}"
     for name in ("ledger.pub", "head.txt", "alice.pub"):
         assert f"{name} is not taken" in auditor.hint
     assert auditor.press().startswith("Not valid")
@@ -298,6 +300,30 @@ def test_an_approvers_key_that_comes_first_does_not_become_the_ledgers(auditor: 
     auditor.take(auditor.file("alice.pub", STRANGER.public_key.hex), auditor.file("ledger.pub", KEY.hex))
     assert auditor.page.input_value("#key") == KEY.hex
     assert auditor.page.input_value("#approvers") == f"alice {STRANGER.public_key.hex}"
+
+
+def test_the_ledgers_own_key_is_no_approvers(auditor: Auditor) -> None:
+    auditor.take(auditor.file("ledger.jsonl", WHOLE))
+    auditor.page.fill("#key", KEY.hex)
+    auditor.page.fill("#approvers", f"alice {KEY.hex}")
+    assert "The key of alice is the ledger’s own" in auditor.refused()
+
+
+def test_a_fault_opens_the_line_it_is_about_where_two_claim_one_place(auditor: Auditor) -> None:
+    inserted = chain(6, signer=STRANGER)[2]
+    auditor.verify(b"\n".join([*LINES[:3], inserted, *LINES[3:]]) + b"\n")
+    auditor.page.locator("#faults tr", has_text="signature").locator(".link").click()
+    expect(auditor.page.locator("#detail")).to_contain_text("in the export (line 4)")
+
+
+def test_a_saved_result_holds_nothing_that_a_terminal_obeys(auditor: Auditor) -> None:
+    line = LINES[1].replace(b'"rule":', '"\u202e\u009b31m\\u001b[31m":1,"rule":'.encode())
+    auditor.verify(b"\n".join([LINES[0], line]))
+    with auditor.page.expect_download() as saved:
+        auditor.page.click(".save")
+    raw = Path(saved.value.path()).read_bytes()
+    assert set(raw) <= {10, *range(32, 127)}
+    assert "unknown field" in json.loads(raw)["problems"][-1]["text"]
 
 
 def test_two_exports_at_once_are_not_passed_over_in_silence(auditor: Auditor) -> None:

@@ -17,7 +17,8 @@ const LINE_DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const RECEIPT_NAMES = new Set([...RECEIPT_FIELDS, "context"]);
 
 /**
- * @typedef {{seq?: number, line?: number, code: string, text: string}} Problem
+ * @typedef {{seq?: number, line?: number, at?: number, code: string, text: string}} Problem
+ *   `at`: the number of its line, where it is about one; two lines may claim one seq
  * @typedef {{valid: boolean, completeness: "anchored" | "cannot_be_ruled_out", head: string | null,
  *   anchoredThrough: number | null, count: number, problems: Problem[], problemCount: number}} ChainReport
  */
@@ -121,18 +122,17 @@ class ChainVerifier {
     const held = await Promise.all(checks.map((check) => check.signature));
     await before;
     checks.forEach((check, index) => {
-      check.before.forEach((problem) => this.report(problem));
-      if (held[index] === false) this.report({ ...check.place, code: "signature", text: "bad signature" });
-      check.after.forEach((problem) => this.report(problem));
+      const signature = held[index] === false ? [{ ...check.place, code: "signature", text: "bad signature" }] : [];
+      [...check.before, ...signature, ...check.after].forEach((problem) => this.report({ ...problem, at: check.at }));
     });
   }
 
-  report({ seq, line, code, text }) {
+  report({ seq, line, at, code, text }) {
     this.problemCount += 1;
     if (this.problems.length >= MAX_PROBLEMS) return;
     if (code === "head") this.problems.push({ seq, code, text });
-    else if (seq !== undefined) this.problems.push({ seq, code, text: `seq ${seq}: ${text}` });
-    else this.problems.push({ line, code, text: `line ${line}: ${text}` });
+    else if (seq !== undefined) this.problems.push({ seq, at, code, text: `seq ${seq}: ${text}` });
+    else this.problems.push({ line, at, code, text: `line ${line}: ${text}` });
   }
 
   // What can be said of a line at once, and the promise of the rest. Problems before the signature and
@@ -140,7 +140,7 @@ class ChainVerifier {
   checkLine(line) {
     const lineNumber = this.lineCount;
     this.lineCount += 1;
-    const check = { place: { line: lineNumber }, before: [], after: [], signature: true };
+    const check = { at: lineNumber, place: { line: lineNumber }, before: [], after: [], signature: true };
     const receipt = readReceiptLine(line);
     const missing = receipt === null ? [] : RECEIPT_FIELDS.filter((name) => !receipt.has(name)).sort();
     const hash = receipt === null ? null : computedHash(receipt, missing.length === 0);

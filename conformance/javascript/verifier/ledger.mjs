@@ -90,13 +90,6 @@ export class LineIndex {
     this.count += 1;
   }
 
-  /** The line of a seq: the place of the same number in an honest chain, else the first that claims it. */
-  lineOf(seq) {
-    if (this.seqs[seq] === seq && seq < this.count) return seq;
-    const found = this.seqs.subarray(0, this.count).indexOf(seq);
-    return found === -1 ? null : found;
-  }
-
   /** The first rules in the order of their names, as `{id, name}`. */
   rulesByName(most) {
     const found = this.ruleNames.map((name, id) => ({ id, name: cutText(name, 120) })).slice(1, most + 1);

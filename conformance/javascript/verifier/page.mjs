@@ -176,9 +176,12 @@ function readInputs() {
   if (wanted !== "" && head === null) throw new Error("A head is written SEQ:HASH, with 64 lower-case hexadecimal digits.");
   const required = Number(byId("required").value);
   if (!Number.isInteger(required) || required < 1) throw new Error("At least one approver is needed.");
+  const approvers = readApprovers(byId("approvers").value);
+  const both = approvers.find((one) => one.publicKeyHex === publicKeyHex);
+  if (both !== undefined) throw new Error(`The key of ${both.name} is the ledger’s own: whoever writes the ledger could say yes in that name.`);
   return {
     file: ledgerFile, gzip: ledgerIsGzip, publicKeyHex, head, required, evidence: evidenceFile, anchors,
-    meaning: document.querySelector("input[name=meaning]:checked").value, approvers: readApprovers(byId("approvers").value),
+    meaning: document.querySelector("input[name=meaning]:checked").value, approvers,
   };
 }
 
@@ -234,7 +237,9 @@ async function show(report) {
 }
 
 function save(report) {
-  const file = new Blob([`${JSON.stringify(savedReport(report), null, 2)}\n`], { type: "application/json" });
+  // In ASCII: a ledger's text may hold what a terminal obeys.
+  const text = JSON.stringify(savedReport(report), null, 2).replace(/[^\n\x20-\x7e]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const file = new Blob([`${text}\n`], { type: "application/json" });
   const url = URL.createObjectURL(file);
   make("a", { href: url, download: `verification of ${report.fileName}.json` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
@@ -256,8 +261,8 @@ async function applyFilters() {
   const wanted = { outcome: outcome.value, phase: phase.value, rule: rule.value, text: text.value, faulty: faulty.checked };
   const { count } = await ask("filter", wanted).catch(failed({ count: null }));
   if (count === null) return;
-  byId("shown-count").textContent = `${grouped(count)} found`;
   await timeline.reset(count);
+  byId("shown-count").textContent = `${grouped(count)} found`;
   await timeline.print(byId("printed"));
 }
 

@@ -40,6 +40,7 @@ export class Timeline {
     this.#current = 0;
     this.#box.setAttribute("aria-rowcount", String(count + 1));
     this.#space.style.height = `${Math.min(count * ROW, TALLEST)}px`;
+    this.#space.replaceChildren(); // what stands there would be another row by now
     this.#box.scrollTop = 0;
     await this.#draw();
   }

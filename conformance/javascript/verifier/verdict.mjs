@@ -116,7 +116,7 @@ export function showFaults(report, open) {
     table.append(make("tr", {}, make("td", {}, where), make("td", {}, make("code", {}, fault.code)), make("td", {}, ...words)));
   }
   const rest = faultCount(report) - Math.min(all.length, FAULTS_SHOWN);
-  section.querySelector(".content").replaceChildren(table, ...(rest > 0 ? [make("p", {}, `… and ${grouped(rest)} more.`)] : []));
+  section.querySelector(".content").replaceChildren(table, ...(rest > 0 ? [make("p", {}, `… and ${grouped(rest)} more. In the list below, the first ${grouped(all.length)} are marked.`)] : []));
 }
 
 /** Approvals and who signed them; `open(line)` shows the receipt of a line. */

@@ -141,8 +141,7 @@ async function readLines(blob, verifier, book) {
 
 function placed(problem) {
   const cut = { ...problem, text: cutText(problem.text, 400) };
-  const at = problem.code === "head" ? null : problem.at ?? (problem.seq === undefined ? problem.line : index.lineOf(problem.seq));
-  return at === null || at >= index.count ? cut : { ...cut, at };
+  return cut.at !== undefined && cut.at < index.count ? cut : { ...cut, at: undefined };
 }
 
 async function fileHash(blob) {
