@@ -6,7 +6,7 @@ import contextvars
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from delego_authorizer.steps import RELEASED
 from delego_authorizer.workers import Workers
@@ -37,6 +37,15 @@ class Attempt:
 
 
 NO_ANSWER: Final = "outcome unknown: "
+
+
+@runtime_checkable
+class DescribingBroker(Protocol):
+    """A broker that says something about a result for the receipt of its execution, such as its digest."""
+
+    def describe(self, outcome: Executed) -> str:
+        """A few words; they are cut to fit, and what is raised counts as none."""
+        ...
 
 
 def call_broker(
@@ -102,12 +111,12 @@ def _attempt(broker: Broker, request: GatewayRequest) -> Attempt:
             "unknown", f"{NO_ANSWER}the broker failed: {_cut(type(error).__name__)}: {in_words(error)}"
         )
     try:
-        return _of_outcome(check_outcome(answer))
+        return _of_outcome(check_outcome(answer), broker)
     except Exception as error:  # noqa: BLE001 - what is not an answer need not even have a repr
         return Attempt("unknown", f"{NO_ANSWER}the broker's answer is unusable: {in_words(error)}")
 
 
-def _of_outcome(outcome: BrokerOutcome) -> Attempt:
+def _of_outcome(outcome: BrokerOutcome, broker: Broker) -> Attempt:
     if isinstance(outcome, Refused):
         return _not_executed(f"{outcome.code}: {_cut(outcome.message)}", outcome)
     if isinstance(outcome, Executed):
@@ -115,8 +124,19 @@ def _of_outcome(outcome: BrokerOutcome) -> Attempt:
             text = f"{NO_ANSWER}{_cut(outcome.error)}"
             return Attempt("unknown", text, outcome.result, outcome)
         status = "" if outcome.status is None else f" (status {outcome.status})"
-        return Attempt("executed", f"executed via broker{status}", outcome.result, outcome)
+        words = _described(broker, outcome)
+        return Attempt("executed", f"executed via broker{status}{words}", outcome.result, outcome)
     return Attempt("released", RELEASED, None, outcome)
+
+
+def _described(broker: Broker, outcome: Executed) -> str:
+    if not isinstance(broker, DescribingBroker):
+        return ""
+    try:
+        words = _cut(broker.describe(outcome))
+    except Exception:  # noqa: BLE001 - the action was executed, whatever is said about it
+        return ""
+    return f"; {words}" if words else ""
 
 
 def _not_executed(why: str, outcome: BrokerOutcome | None = None) -> Attempt:
