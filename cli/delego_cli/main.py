@@ -20,6 +20,7 @@ SECTIONS = (
             Entry("propose", "Have actions decided; what is allowed is released."),
             Entry("resolve", "Release an action that a person has approved, once."),
             Entry("hook", "Decide the tool calls of coding agents; install that as their hook."),
+            Entry("mcp-gateway", "Stand in front of an MCP server.", module="mcp_gateway"),
         ),
     ),
     (
@@ -47,6 +48,7 @@ SECTIONS = (
             Entry("keys", "Show keys; make and enrol approvers' keys; rotate the token key."),
             Entry("token", "Take tokens back before they expire."),
             Entry("broker", "Run the gateway: the process that holds the credentials."),
+            Entry("tools", "Trust what MCP tools say about themselves."),
             Entry("recover", "Settle what a crash left in flight as 'outcome unknown'."),
             Entry("doctor", "Look at a home for everything that may be wrong with it."),
             Entry("completion", "Print a shell's completion script."),

@@ -1,0 +1,378 @@
+"""One client, one server, and what passes between them.
+
+Ids, progress tokens and all fields stay as they are. What has an effect or reads data goes through the gate
+first; what has a meaning to MCP passes; a method that MCP does not know is decided where it has a vendor's
+name (``acme/rebuild``), and refused where it has none.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from delego_agent.errors import DelegoAgentError
+from delego_agent.gateway.downstream import Downstream, Log, ServerError, Ticket
+from delego_agent.gateway.forwarding import Forwarding
+from delego_agent.gateway.gate import Call, Gate
+from delego_agent.gateway.naming import GUARDED, NamingError, fields_of, name_request
+from delego_agent.gateway.replies import Refusal, tool_result
+from delego_agent.gateway.toolbook import BEGIN_TASK, ToolBook
+from delego_agent.gateway.wire import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    UNAVAILABLE,
+    Message,
+    Oversized,
+    RequestId,
+    WireError,
+    error_answer,
+    is_id,
+    key_of,
+    parse,
+)
+
+INSTRUCTION: Final = "delego/instruction"
+MAX_CALLS: Final = 256  # guarded calls at a time, those that wait for a person included
+CANCEL_GRACE: Final = 5.0  # seconds for a server to answer a call that was cancelled
+
+PASSED: Final = frozenset(
+    {
+        "initialize",
+        "server/discover",
+        "ping",
+        "resources/list",
+        "resources/templates/list",
+        "resources/unsubscribe",
+        "prompts/list",
+        "logging/setLevel",
+        "subscriptions/listen",
+    }
+)
+FROM_SERVER: Final = frozenset({"ping", "roots/list", "sampling/createMessage", "elicitation/create"})
+NOTICES: Final = frozenset(
+    {
+        "notifications/initialized",
+        "notifications/cancelled",
+        "notifications/progress",
+        "notifications/roots/list_changed",
+    }
+)
+_SPACES: Final = frozenset(  # names that belong to MCP and JSON-RPC: what is not known of them is refused
+    re.findall(
+        r"\w+",
+        "initialize server ping resources prompts tools logging subscriptions completion sampling elicitation"
+        " roots tasks notifications rpc",
+    )
+)
+
+
+class Relay:
+    """Takes the client's lines and the server's messages. Safe for use by many threads."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        book: ToolBook,
+        to_client: Callable[[Message], None],
+        log: Log,
+        instruction: str | None,
+    ) -> None:
+        """``to_client``: writes one message. ``instruction``: of calls that come without a better one."""
+        self._gate = gate
+        self._book = book
+        self._to_client = to_client
+        self._log = log
+        self._instruction = instruction
+        self._task: str | None = None
+        self._mutex = threading.Lock()
+        self._open: dict[tuple[bool, RequestId], Call | None] = {}  # the client's requests without an answer
+        self._asked: set[tuple[bool, RequestId]] = set()  # the server's requests without an answer
+        self._idle = threading.Condition(self._mutex)
+        self._calls = 0
+        self._leaving = False
+        self.server: Downstream | None = None
+
+    # --- from the client --------------------------------------------------------------------------------
+
+    def from_client(self, line: bytes | Oversized) -> None:
+        """One line that the client sent."""
+        try:
+            if isinstance(line, Oversized):
+                raise line.error()
+            message = parse(line)
+        except WireError as error:
+            known = error.ids[0] if len(error.ids) == 1 else None
+            with self._mutex:
+                known = None if known is not None and key_of(known) in self._open else known
+            self._to_client(error_answer(known, error.code, f"refused: {error.problem}"))
+            return
+        if "method" not in message:
+            self._answer_of_client(message)
+        elif "id" in message:
+            self._request(message)
+        else:
+            self._notice(message)
+
+    def leave(self, patience: float) -> None:
+        """The client has gone: nobody is waited for any more, and what was sent gets a moment to end."""
+        with self._idle:
+            self._leaving = True
+            calls = [call for call in self._open.values() if call is not None]
+            for call in calls:
+                call.left.set()
+            self._idle.wait_for(lambda: self._calls == 0, patience)
+
+    def drain(self, patience: float) -> None:
+        """Wait until every call has been recorded."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._calls == 0, patience)
+
+    def _request(self, message: Message) -> None:
+        method, key = message["method"], key_of(message["id"])
+        with self._mutex:
+            taken = key in self._open
+            full = self._calls >= MAX_CALLS
+            if not taken:
+                self._open[key] = None
+        if taken:
+            text = f"the id {message['id']!r:.80} is in use by a request without an answer"
+            self._to_client(error_answer(None, INVALID_REQUEST, text))
+        elif method in PASSED:
+            self._pass(message)
+        elif method == "tools/list" or method in GUARDED or _is_vendors(method):
+            if full:
+                text = f"{MAX_CALLS} calls wait already; try again when one has ended"
+                self._reply(message, error_answer(message["id"], UNAVAILABLE, text))
+            else:
+                self._in_thread(self._list_tools if method == "tools/list" else self._guarded, message)
+        else:
+            text = f"the method {method!r:.80} is not passed on"
+            self._reply(message, error_answer(message["id"], METHOD_NOT_FOUND, text))
+
+    def _pass(self, message: Message) -> None:
+        def done(ticket: Ticket) -> None:
+            if ticket.answer is not None:
+                self._reply(message, ticket.answer)
+            else:
+                self._reply(message, error_answer(message["id"], UNAVAILABLE, str(ticket.failure)))
+
+        try:
+            self._to_server(message, done)
+        except ServerError as error:
+            self._reply(message, error_answer(message["id"], UNAVAILABLE, str(error)))
+
+    def _list_tools(self, message: Message) -> None:
+        try:
+            self._book.learn(self._downstream(), message)
+            ticket = self._to_server(message)
+            while not ticket.wait(1.0):
+                if self._leaving:
+                    return
+        except DelegoAgentError as error:
+            self._reply(message, error_answer(message["id"], UNAVAILABLE, str(error)))
+            return
+        if ticket.answer is None:
+            self._reply(message, error_answer(message["id"], UNAVAILABLE, str(ticket.failure)))
+        else:
+            self._reply(message, self._book.shown(ticket.answer))
+
+    def _guarded(self, message: Message) -> None:
+        params = message.get("params", {})
+        if message["method"] == "tools/call":
+            if params.get("name") == BEGIN_TASK and self._book.adds_task:
+                self._reply(message, self._begin_task(message))
+                return
+            if "task" in params:
+                text = "calls that run as MCP tasks are not passed on; call without 'task'"
+                self._reply(message, error_answer(message["id"], INVALID_PARAMS, text))
+                return
+        try:
+            call = self._call(message)
+        except NamingError as error:
+            self._reply(message, error_answer(message["id"], INVALID_PARAMS, str(error)))
+            return
+        with self._mutex:
+            if key_of(message["id"]) not in self._open:  # cancelled before it began
+                return
+            self._open[key_of(message["id"])] = call
+            if self._leaving:
+                call.left.set()
+        if message["method"] == "tools/call":
+            held = self._book.objection(self._downstream(), message)
+            if held is not None:
+                self._reply(message, held.answer(message))
+                return
+        answer = self._gate.pass_through(call)
+        if isinstance(answer, Refusal):
+            self._reply(message, answer.answer(message))
+        else:
+            self._reply(message, answer)
+
+    def _call(self, message: Message) -> Call:
+        params = dict(message.get("params", {}))
+        named = name_request(self._downstream().name, message["method"], params)
+        meta = fields_of(params.get("_meta"))
+        given = meta.get(INSTRUCTION)
+        if given is not None and (type(given) is not str or not given.strip()):
+            raise NamingError(f"'_meta[{INSTRUCTION!r}]' must be text that is not empty")
+        sent = message
+        if given is not None:  # the person's words are not the server's business
+            kept = {name: value for name, value in meta.items() if name != INSTRUCTION}
+            sent = {**message, "params": {**params, "_meta": kept}}
+        instruction = given or self._task or self._instruction
+        forwarding = Forwarding(lambda: self._to_server(sent))
+        return Call(named, forwarding, instruction, self._reporter(meta))
+
+    def _reporter(self, meta: Message) -> Callable[[int, str], None]:
+        count = 0
+
+        def report(waited: int, approval_id: str) -> None:
+            nonlocal count
+            if "progressToken" not in meta:
+                return
+            count += 1
+            # It has to grow with each message, and the server's own, from 0 on, are still to come.
+            params = {
+                "progressToken": meta["progressToken"],
+                "progress": -1 / count,
+                "message": f"waiting for a person to decide {approval_id} ({waited} s)",
+            }
+            self._to_client({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+
+        return report
+
+    def _begin_task(self, message: Message) -> Message:
+        words = fields_of(message["params"].get("arguments")).get("instruction")
+        if type(words) is not str or not words.strip():
+            text = "'instruction' must be the person's words"
+            return tool_result(message, text, {"accepted": False}, is_error=True)
+        self._task = words
+        text = "From now on calls are decided as serving these words. Call this again when the task changes."
+        return tool_result(message, text, {"accepted": True}, is_error=False)
+
+    def _notice(self, message: Message) -> None:
+        method = message["method"]
+        if method == "notifications/cancelled":
+            self._cancel(message)
+        elif method in NOTICES:
+            self._send_quietly(message)
+        elif _is_vendors(method):
+            self._in_thread(self._guarded_notice, message)
+        else:
+            self._log(f"the client's {method!r:.80} is not passed on")
+
+    def _guarded_notice(self, message: Message) -> None:
+        """What a vendor made up is decided like a request; nobody waits for a person about it."""
+        named = name_request(self._downstream().name, message["method"], message.get("params", {}))
+        instruction = self._task or self._instruction
+        call = Call(named, Forwarding(lambda: self._to_server(message)), instruction, lambda *_: None)
+        call.left.set()
+        answer = self._gate.pass_through(call)
+        if isinstance(answer, Refusal):
+            self._log(f"the client's {message['method']!r:.80} is not passed on: {answer.text}")
+
+    def _cancel(self, message: Message) -> None:
+        request_id = fields_of(message.get("params")).get("requestId")
+        if not is_id(request_id):
+            return
+        with self._mutex:
+            call = self._open.pop(key_of(request_id), None)
+        if call is not None:
+            call.left.set()
+        self._send_quietly(message)
+        if call is not None and call.forwarding.ticket is not None:
+            why = "the client cancelled it, and the server did not answer after that"
+            timer = threading.Timer(CANCEL_GRACE, self._downstream().give_up, (request_id, why))
+            timer.daemon = True
+            timer.start()
+
+    def _answer_of_client(self, message: Message) -> None:
+        with self._mutex:
+            key = key_of(message["id"])
+            known = key in self._asked
+            self._asked.discard(key)
+        if known:
+            self._send_quietly(message)
+        else:
+            self._log(f"the client answered {message['id']!r:.80}, which nobody asked; dropped")
+
+    # --- from the server --------------------------------------------------------------------------------
+
+    def from_server(self, server: Downstream, message: Message) -> None:
+        """One message of the server that is no answer."""
+        method = message["method"]
+        if "id" in message:
+            key = key_of(message["id"])
+            if method not in FROM_SERVER and not _is_vendors(method):
+                text = f"the method {method!r:.80} is not passed on"
+                self._send_quietly(error_answer(message["id"], METHOD_NOT_FOUND, text))
+                return
+            with self._mutex:
+                taken = key in self._asked
+                self._asked.add(key)
+            if taken:
+                self._log(f"server {server.name!r} asks twice with the id {message['id']!r:.80}; dropped")
+                return
+        elif method == "notifications/progress":
+            if not server.waits_for(fields_of(message.get("params")).get("progressToken")):
+                return  # of nothing, or of what has ended
+        elif method == "notifications/tools/list_changed":
+            self._book.forget()
+        elif not method.startswith("notifications/") and not _is_vendors(method):
+            self._log(f"server {server.name!r}: {method!r:.80} is not passed on")
+            return
+        self._to_client(message)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _downstream(self) -> Downstream:
+        if self.server is None:
+            raise ServerError("no server is running")
+        return self.server
+
+    def _to_server(self, message: Message, on_done: Callable[[Ticket], None] | None = None) -> Ticket:
+        return self._downstream().send(message, on_done)
+
+    def _send_quietly(self, message: Message) -> None:
+        try:
+            self._to_server(message)
+        except ServerError as error:
+            self._log(str(error))
+
+    def _reply(self, request: Message, answer: Message | None) -> None:
+        """Answer a request, once, unless the client has cancelled it."""
+        with self._mutex:
+            waited = self._open.pop(key_of(request["id"]), self)
+        if waited is not self and answer is not None:
+            self._to_client(answer)
+
+    def _in_thread(self, run: Callable[[Message], None], message: Message) -> None:
+        with self._mutex:
+            self._calls += 1
+
+        def guarded() -> None:
+            try:
+                run(message)
+            except DelegoAgentError as error:
+                self._log(str(error))
+                if "id" in message:
+                    self._reply(message, Refusal("not_sent", (str(error),)).answer(message))
+            except Exception as error:  # noqa: BLE001 - one call's trouble is not the others'
+                self._log(f"{message['method']!r:.80} failed: {type(error).__name__}: {error}")
+                if "id" in message:
+                    text = "the gateway failed at this; nothing more is known"
+                    self._reply(message, error_answer(message["id"], UNAVAILABLE, text))
+            finally:
+                with self._idle:
+                    self._calls -= 1
+                    self._idle.notify_all()
+
+        threading.Thread(target=guarded, name="delego-mcp-call", daemon=True).start()
+
+
+def _is_vendors(method: Any) -> bool:
+    space, slash, _ = method.partition("/")
+    return bool(slash and space) and space not in _SPACES

@@ -1,0 +1,120 @@
+"""``delego mcp-gateway``: in front of an MCP server, so that what an agent calls is decided first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from delego_cli.errors import CommandError
+from delego_cli.exit_codes import ExitCode
+from delego_cli.verbs import SETTINGS, Session, home_option, json_option, verb
+
+MAX_SECONDS: Final = 86_400.0
+
+
+class _DefaultRun(click.Group):
+    """``delego mcp-gateway -- COMMAND`` is ``delego mcp-gateway run -- COMMAND``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in SETTINGS["help_option_names"]:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+command = _DefaultRun(
+    "mcp-gateway",
+    help="Stand in front of an MCP server: each call is decided first, and sent once.",
+    params=[home_option(), json_option()],
+    context_settings=SETTINGS,
+    subcommand_metavar="[run] [OPTIONS] -- COMMAND [ARGS]...",
+)
+
+
+@verb(
+    "run",
+    examples=(
+        "delego mcp-gateway -- uvx mcp-server-time",
+        'delego mcp-gateway --server files --instruction "tidy my notes" -- npx server-filesystem notes',
+        "delego mcp-gateway --hold 0 -- python my_server.py",
+    ),
+    group=command,
+)
+@click.option("--server", metavar="NAME", help="Its name in actions, mcp://NAME/…; else the command's.")
+@click.option("--instruction", metavar="TEXT", help="The person's words, for calls that come without.")
+@click.option(
+    "--hold",
+    type=click.FloatRange(0, MAX_SECONDS),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a call waits for a person; 0: it returns as pending, and is made again later.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, MAX_SECONDS),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the server may take to answer; after that the outcome is unknown.",
+)
+@click.option("--principal", default="agent", show_default=True, help="Who proposes, in receipts.")
+@click.option(
+    "--without-instruction",
+    type=click.Choice(["ask", "policy"]),
+    default="ask",
+    show_default=True,
+    help="What of calls that the policy allows when nobody said what for: a person is asked, or not.",
+)
+@click.option(
+    "--pin",
+    type=click.Choice(["first", "ask", "off"]),
+    default="first",
+    show_default=True,
+    help="Tools of a server seen for the first time are trusted, or wait for 'delego tools trust'.",
+)
+@click.option(
+    "--begin-task/--no-begin-task",
+    default=True,
+    help="Add the tool 'delego_begin_task', with which the agent passes on the person's words.",
+)
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARGS]...")
+def run(session: Session, argv: tuple[str, ...], server: str | None, **options: Any) -> ExitCode:
+    """Start an MCP server and stand in front of it, on this process's standard streams.
+
+    A call is the action CALL mcp://NAME/TOOL with its arguments as params; a resource is READ
+    mcp://NAME/resource/URI, a prompt GET mcp://NAME/prompt/PROMPT. What the policy allows is sent on once;
+    what it denies comes back with reasons; what needs a person waits for 'delego approve'.
+
+    The words of the person come from the call's _meta["delego/instruction"], else from the tool
+    'delego_begin_task', else from --instruction.
+    """
+    from delego_agent.gateway.downstream import Command
+    from delego_agent.gateway.gate import GateOptions
+    from delego_agent.gateway.naming import server_name
+    from delego_agent.gateway.stdio import StdioOptions, serve_stdio
+    from delego_authorizer.values import check_principal
+
+    name = server if server is not None else server_name(Path(argv[0]).stem)
+    if server is not None and server_name(server) != server:
+        raise click.UsageError(
+            f"--server {server!r:.80} is no name for actions; write {server_name(server)!r}"
+        )
+    gate = GateOptions(
+        principal=check_principal(options["principal"]),
+        hold=options["hold"],
+        timeout=options["timeout"],
+        unasked=options["without_instruction"],
+    )
+    stdio = StdioOptions(
+        server=name,
+        command=Command(argv, {}),
+        gate=gate,
+        instruction=options["instruction"] or None,
+        pinning=options["pin"],
+        begin_task=options["begin_task"],
+    )
+    if not serve_stdio(session.home_path, stdio):
+        raise CommandError(f"the server {name!r} has ended")
+    return ExitCode.YES
