@@ -23,8 +23,11 @@ from mutants_decisions import DECISIONS
 from mutants_evidence import EVIDENCE
 from mutants_hashing import HASHING
 from mutants_model import Mutant
+from mutants_probes import PROBES
 
-MUTANTS: Final[dict[str, Mutant]] = {mutant.name: mutant for mutant in (*HASHING, *DECISIONS, *EVIDENCE)}
+MUTANTS: Final[dict[str, Mutant]] = {
+    mutant.name: mutant for mutant in (*HASHING, *DECISIONS, *EVIDENCE, *PROBES)
+}
 
 
 # Imported once, before the children are forked: none of ours, which each child imports broken.

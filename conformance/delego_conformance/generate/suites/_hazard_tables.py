@@ -45,6 +45,7 @@ SCHEMES: Final = Table(
         ("loopback-other-ipv6", "Another host.", "http://[2001:db8::1]:8080/x", "scheme", "loopback-ipv6"),
         ("loopback-look-alike", "A name that begins like it.", "http://localhost.example.com/x", "scheme", "loopback-name"),
         ("loopback-quad-look-alike", "A name that begins like the digits.", "http://127.0.0.1.example.com/x", "scheme", "loopback-quad"),
+        ("loopback-unspecified", "No address at all, which some systems connect to this machine.", "http://[::]:8080/x", "scheme", "loopback-ipv6"),
     ),
 )  # fmt: skip
 
@@ -118,6 +119,7 @@ HOSTS: Final = Table(
         ("authority-hyphens-third", "Two hyphens at the third place.", "https://ab--c.example.com/x", "authority", "authority-hyphens"),
         ("authority-number", "An address in one number.", "https://2130706433/x", "authority", "authority-quad"),
         ("authority-hexadecimal", "An address in hexadecimal.", "https://0x7f.1/x", "authority", "authority-quad"),
+        ("authority-hexadecimal-last", "Its last part in hexadecimal.", "https://127.0.0.0x1/x", "authority", "authority-quad"),
         ("authority-octal", "An address in octal.", "https://0177.0.0.1/x", "authority", "authority-quad"),
         ("authority-quad-short", "An address of two numbers.", "https://192.1/x", "authority", "authority-quad"),
         ("authority-quad-zeros", "A leading zero.", "https://192.0.2.01/x", "authority", "authority-quad"),
@@ -135,6 +137,7 @@ HOSTS: Final = Table(
         ("authority-ipv6-name", "A name in brackets.", "https://[api.example.com]/x", "authority", "plain"),
         ("authority-ipv4-mapped", "An IPv4 address inside.", "https://[::ffff:192.0.2.1]/x", "authority", "authority-quad"),
         ("authority-ipv4-mapped-hexadecimal", "The same in hexadecimal.", "https://[::ffff:c000:201]/x", "authority", "authority-quad"),
+        ("authority-ipv4-compatible-canonical", "::/96, spelled as RFC 5952 spells it.", "https://[::102:304]/x", "authority", "authority-quad"),
         ("authority-ipv4-compatible", "The older form of it.", "https://[::192.0.2.1]/x", "authority", "authority-quad"),
     ),
 )  # fmt: skip
@@ -302,6 +305,8 @@ REPEATS: Final = Table(
         ("query-repeat-plus", "A plus is a space in both.", f"{API}/x?a+b=2&a%20b=1", "query", "query-repeat-sorted"),
         ("query-repeat-valueless", "No value stands before any other.", f"{API}/x?id&id=1", "", "query-repeat-valueless-last"),
         ("query-repeat-valueless-last", "But not behind it.", f"{API}/x?id=1&id", "query", "query-repeat-valueless"),
+        ("query-repeat-third", "The third value falls behind the second.", f"{API}/x?id=1&id=3&id=2", "query", "query-repeat-third-sorted"),
+        ("query-repeat-third-sorted", "Three values that ascend.", f"{API}/x?id=1&id=2&id=3", "", "query-repeat-third"),
         ("query-repeat-digits", "Values are text: 9 stands behind 10.", f"{API}/x?id=9&id=10", "query", "query-repeat-digits-sorted"),
         ("query-repeat-digits-sorted", "And 10 before 9.", f"{API}/x?id=10&id=9", "", "query-repeat-digits"),
         ("query-repeat-case", "Upper case stands before lower case.", f"{API}/x?id=B&id=a", "", "query-repeat"),

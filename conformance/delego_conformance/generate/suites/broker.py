@@ -265,3 +265,24 @@ fails(
     "2.2-6",
     flag="AmbiguousHost",
 )
+plan(
+    "slash-in-name",
+    "A slash in a name is escaped as it is in a value.",
+    f"{BASE}?a%2Fb=c%2Fd",
+    "a%2Fb=c%2Fd",
+    clauses="2.2-4 2.2-11",
+)
+fails(
+    "method-of-33",
+    "A method of 33 letters is a hazard.",
+    BASE,
+    "reconstruction_failed",
+    "2.2-6",
+    flag="UrlRepaired",
+    method="A" * 33,
+)
+for slug, comment, url in (
+    ("scheme-missing", "Without a scheme nothing can be sent.", BASE.removeprefix("https:")),
+    ("scheme-malformed", "A scheme begins with a letter.", f"1{BASE}"),
+):
+    fails(slug, comment, url, "reconstruction_failed", "2.2-2 2.2-6", flag="SchemeConfusion")

@@ -308,3 +308,27 @@ case(
     control="context-principal",
     section="8.4",
 )
+for slug, comment, ts in (
+    ("lower-case-z", "z in lower case.", "2026-01-01T12:00:00.000000z"),
+    ("lower-case-t", "t in lower case.", "2026-01-01t12:00:00.000000Z"),
+    ("comma", "A comma for the point, as ISO 8601 has it.", "2026-01-01T12:00:00,123Z"),
+    ("leap-second", "A leap second, which many libraries cannot read.", "2016-12-31T23:59:60Z"),
+):
+    case(
+        f"ts-{slug}",
+        f"{comment} It is hashed and signed.",
+        members(ts=ts),
+        ["1 structure"],
+        "8.1-7",
+        errata=31,
+        flags=("TimeSpelling",),
+        control="ts-z",
+    )
+case(
+    "form-and-signature",
+    "A phase that nobody knows, and a bad signature: each is told.",
+    edited(1, phase="banana", signature="00" * 64),
+    ["1 content", "1 signature", "1 structure"],
+    "8.1-1 8.1-7",
+    flags=("WrongForm",),
+)

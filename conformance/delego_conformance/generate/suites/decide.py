@@ -351,3 +351,18 @@ decide("yaml-currency", "NO is the text NO for a currency, too.",
        constrained("amount: { field: n, max: 5, currency: NO }"), post('{"n": 5, "currency": "NO"}'), "allow",
        control="currency-other", clauses="5.1-4", section="5.1", errata=19, flags=["YamlVersion"],
        basis="proposed")  # fmt: skip
+# A double is worth the decimal that it is written as: 98.7 is not 98.7000000000000028….
+for slug, cap in (("98.7", "98.7"), ("0.1", "0.1"), ("9.95", "9.95")):
+    amount(
+        f"exactly-{slug}",
+        f'{{"n": {cap}}}',
+        "allow",
+        f"amount: {{ field: n, max: {cap} }}",
+        flag="BinaryFloat",
+    )
+decide("path-overlap", "The pieces between stars do not share characters.",
+       policy(rule('{ path: "/*aba*aba*" }')), post(path="/ababa"), "deny", None, control="path-no-overlap",
+       clauses="5-3")  # fmt: skip
+decide("path-no-overlap", "Two pieces, one behind the other.",
+       policy(rule('{ path: "/*aba*aba*" }')), post(path="/abaaba"), "allow", control="path-overlap",
+       clauses="5-3")  # fmt: skip

@@ -90,6 +90,7 @@ for _slug, _comment, _text, _codes, _control, _flag in (
     ("blank", "Nothing but white space.", " \t\u3000\n", "instruction", "plain", "HiddenText"),
     ("16384", "16384 bytes.", "\u00e9" * (_SIZE // 2), "", "instruction-16386", "ResourceLimit"),
     ("16386", "8193 characters are 16386 bytes.", "\u00e9" * (_SIZE // 2 + 1), "instruction", "instruction-16384", "ResourceLimit"),
+    ("16385", "A byte more.", "a" * (_SIZE + 1), "instruction", "instruction-16384", "ResourceLimit"),
     ("lines", "TAB, CR and LF are usual.", "pay:\r\n\tone\n\ttwo", "", "instruction-000b", ""),
     ("non-ascii", "Any script.", "zahle \u2013 \u0434\u0430 \u652f\u6255 \u0627\u062f\u0641\u0639", "", "instruction-202e", ""),
 ):  # fmt: skip

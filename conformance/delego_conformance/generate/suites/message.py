@@ -419,3 +419,29 @@ for name in ("approval_id", "nonce", "kid"):
         "7.3-15",
         flags=("WrongForm",),
     )
+
+# --- empty texts ------------------------------------------------------------------------------------------
+
+for slug, comment, message in (
+    ("method-empty", "method is an empty text.", with_action(method="")),
+    ("url-empty", "url is an empty text.", with_action(url="")),
+    ("token-empty", "An empty token.", {**REQUEST, "authorization_token": ""}),
+):
+    case("gateway_request", f"request-{slug}", comment, message, False, "2.2-1", flags=("WrongForm",))
+case(
+    "gateway_response",
+    "response-error-empty",
+    "An empty error says neither that it failed nor that it did not.",
+    says_yes(error=""),
+    False,
+    "2.2-12",
+    flags=("WrongForm",),
+)
+case(
+    "gateway_response",
+    "response-message-empty",
+    "The message of a refusal may be empty.",
+    says_no(message=""),
+    True,
+    "2.2-12",
+)

@@ -403,3 +403,22 @@ for slug, character in REORDERING:
     bad(f"reordering-{slug}", f"U+{ord(character):04X} in a comment: a person would read another policy.",
         policy(rule(more=f"# {character}wolla")), twin="reordering-escaped", flag="HiddenText",
         clauses="5.1-11", basis="proposed")  # fmt: skip
+good("host-of-a-tool", "A host may be the name of a tool.", policy(rule("{ host: files }")), clauses="5.1-10")  # fmt: skip
+VALUES: Final = "{ allow_list: { field: to, in: [%s] } }"
+for slug, comment, value in (
+    ("radix", "A hexadecimal number where any value may stand.", "0x1F"),
+    ("octal", "An octal number where any value may stand.", "0o17"),
+    ("exponent", "An exponent where any value may stand.", "1e3"),
+    ("infinity", "Infinity where any value may stand.", ".inf"),
+):
+    good(f"value-{slug}-quoted", "In quotes it is text.", constrained(VALUES % f'"{value}"'),
+         clauses="5.1-13")  # fmt: skip
+    bad(f"value-{slug}", comment, constrained(VALUES % value), twin=f"value-{slug}-quoted", flag="YamlVersion",
+        clauses="5.1-13", basis="proposed")  # fmt: skip
+bad("value-merge-key", "A merge key where any value may stand.", constrained(VALUES % "{ <<: { a: 1 } }"),
+    twin="value-radix-quoted", flag="YamlFeature", clauses="5.1-5", basis="proposed", errata=19)  # fmt: skip
+bad("directive-tag", "A directive about tags.", f"%TAG ! tag:example.com,2026:\n---\n{PLAIN}",
+    twin="value-radix-quoted", flag="YamlFeature", clauses="5.1-5", basis="proposed", errata=19)  # fmt: skip
+bad("quoted-line-end-2028", "U+2028 inside quotes, where YAML 1.1 would fold it into a blank.",
+    policy(rule(more='description: "one\u2028two"')), twin="line-ends-escaped", flag="YamlVersion",
+    clauses="5.1-16", basis="proposed", errata=19)  # fmt: skip

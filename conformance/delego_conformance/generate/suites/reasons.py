@@ -264,3 +264,13 @@ release("swap-query", approval(of=order(URL + "?b=two%20words&a=%C3%A9*~", "{}")
         MISMATCH + "POST api.example.com/orders?a=%C3%A9%2A~&b=two+words")  # fmt: skip
 release("intent-quote", approval(of=order(said="it's\nme")), order(), "deny",
         f"{INTENT}the approval was issued for: \"it's\\nme\"")  # fmt: skip
+
+# Which texts are numbers that are not finite.
+for slug, text, problem in (
+    ("nan-capitals", "NaN", "is not a finite number"),
+    ("infinity", "+Infinity", "is not a finite number"),
+    ("dotless-inf", "\u0131nf", "is not numeric"),
+    ("infinit", "infinit", "is not numeric"),
+):
+    says(f"text-{slug}", f"What {text!r} is said to be.", constrained(MAX), post(f'{{"n": "{text}"}}'), "deny",
+         [f"amount: field 'n'='{text}' {problem}"], basis="proposed")  # fmt: skip

@@ -204,3 +204,4 @@ WRONG: list[tuple[str, str, JSONObject, int | tuple[int, ...]]] = [
 ]
 for slug, comment, change, errata in WRONG:
     fails(slug, comment, "8.1-7 8-1", errata=errata, flags=("WrongForm",), **change)
+fails("seq-negative", "seq is −1.", "8.1-7 8-1", errata=34, flags=("WrongForm",), seq=-1)

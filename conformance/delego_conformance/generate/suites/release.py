@@ -205,3 +205,6 @@ for status in ("denied", "consumed"):
 resolve("time-swap", "Another action is refused after the time, too.", approval(expires_at=BEFORE),
         SWAPS["param-more"], "deny", "expired", clauses="7-2 7-9", basis="proposed",
         flags=["SubstitutedAction"])  # fmt: skip
+resolve("scheme-upper-case", "Schemes have no case.", approval(scheme="https"),
+        order(url=URL.replace("https", "HTTPS")), "allow", "consumed", clauses="7-3 7.1-1",
+        control="denied")  # fmt: skip

@@ -367,3 +367,42 @@ story("default-times", "Unless configured: a day for the decision, an hour for t
       park(name="third", now="2026-01-02T14:00:02"),
       yes("expired", name="${third}", counts=False, now="2026-01-03T14:00:02"), clauses="7-10 7-9",
       requires=CLOCK, errata=45, basis="proposed", flags=["Expiry"])  # fmt: skip
+story("expired-reason-twice", "When the release window was over is said the same, however often it is asked.",
+      opened(**MINUTE), park(now="12:00:00"), yes(now="12:00:10"),
+      resolve("deny", now="12:00:50", reasons=["approval expired at 2026-01-01T12:00:40.000000+00:00"]),
+      resolve("deny", now="12:00:55", reasons=["approval expired at 2026-01-01T12:00:40.000000+00:00"]),
+      clauses="7-1 7-10", requires=BOTH, errata=45, basis="proposed", flags=["Expiry"])  # fmt: skip
+story("same-person-in-capitals", "A name with a capital: its second yes is no other person's.", opened(required_approvers=2),
+      park(), yes("pending", who="Alice"), yes("pending", counts=False, who="Alice"), resolve("needs_approval"),
+      clauses="7.2-2", section="7.2", requires=CONFIG, basis="proposed", flags=["VotesCounted"])  # fmt: skip
+story("blanks-in-the-instruction", "The instruction of an approval is quoted as it was given.", opened(),
+      park(order(said="  place it ")), resolve("deny", order(said="something else"), reasons=[
+          "approval/intent mismatch: this approval was issued for a different instruction; "
+          "the approval was issued for: '  place it '"]),
+      clauses="7-1", basis="proposed", flags=["ReasonText"])  # fmt: skip
+LOWER: Final = policy(
+    rule(decision="needs_approval", name="write", constraints="{ amount: { field: amount, max: 1 } }")
+)
+CAPPED: Final = policy(
+    rule(decision="needs_approval", name="write", constraints="{ amount: { field: amount, max: 5000 } }")
+)
+story("cap-lowered-since", "A lower cap is for new proposals: a yes that was given stands.", opened(CAPPED), park(), yes(),
+      restart(policy_text=LOWER), propose("deny"), resolve("allow"), clauses="7-1", basis="proposed")  # fmt: skip
+
+# The digest, and how many said yes, in every receipt of a decision.
+WAITS: Final = {"version": 1, "default": "needs_approval"}
+TWO: Final = {**DEFAULTS, "approvals": {**DEFAULTS["approvals"], "required": 2}}  # type: ignore[dict-item]  # an object
+WAITS_DIGEST: Final = f"policy sha256:{digest({'config': TWO, 'policy': WAITS})}"
+story("every-digest", "Every receipt of a decision ends in the digest: parked, decided, refused, released.",
+      opened("version: 1\ndefault: needs_approval\n", required_approvers=2), park(), yes("pending"),
+      yes("approved", who="bob"), resolve("allow"),
+      export(receipt("decision", "needs_approval",
+                     reasons=["no rule matched; default = needs_approval", WAITS_DIGEST]),
+             receipt("decision", "allow", reasons=["human approved by 'alice'", "approval 1 of 2", WAITS_DIGEST]),
+             receipt("decision", "allow", reasons=["human approved by 'bob'", WAITS_DIGEST]),
+             receipt("decision", "allow",
+                     reasons=["authorized by the default; execution follows", WAITS_DIGEST]),
+             receipt("execution", "allow",
+                     reasons=["human approved by 'alice, bob'", "executed via broker (status 200)"])),
+      clauses="8-18", section="8", requires=CONFIG, basis="proposed", level="SHOULD",
+      flags=["ReceiptTrail"])  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from delego_conformance.generate import forging
 from delego_conformance.generate.build import Suite, refused
@@ -331,4 +331,14 @@ for slug, comment, leeway, ahead, code in (
         control="nbf-now" if code else "nbf-1-ahead",
         leeway=leeway,
         flags=("Lifetime",),
+    )
+for name in ("apr", "sub", "pol"):
+    absent: dict[str, Any] = {name: None}
+    case(
+        f"{name}-null",
+        f"{name} is null, where an absent one is left out.",
+        with_claims(**absent),
+        refused("claims"),
+        "9-7",
+        flags=("WrongForm",),
     )
