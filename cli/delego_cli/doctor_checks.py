@@ -23,6 +23,7 @@ from delego_broker.errors import DelegoBrokerError
 from delego_cli.brokers import gateway_of
 from delego_cli.durations import span
 from delego_cli.hook_checks import hook_findings
+from delego_cli.mcp_checks import mcp_findings
 from delego_ledger.anchorfile import read_anchors
 from delego_ledger.connections import connect
 from delego_ledger.errors import DelegoLedgerError
@@ -334,6 +335,15 @@ def _hooks(_: Patient) -> Iterator[Finding]:
         yield Finding("hooks", status, text, todo)
 
 
+def _mcp(_: Patient) -> Iterator[Finding]:
+    try:
+        user = Path.home()
+    except RuntimeError:
+        user = None
+    for status, text, todo in mcp_findings(Path.cwd(), user):
+        yield Finding("mcp", status, text, todo)
+
+
 def _versions(_: Patient) -> Iterator[Finding]:
     text = (
         f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version},"
@@ -367,5 +377,6 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("approvals", _approvals),
     ("anchors", _anchors),
     ("hooks", _hooks),
+    ("mcp", _mcp),
     ("versions", _versions),
 )

@@ -9,6 +9,7 @@ import click
 
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
+from delego_cli.mcp_wrap import unwrap, wrap
 from delego_cli.verbs import SETTINGS, Session, home_option, json_option, verb
 
 MAX_SECONDS: Final = 86_400.0
@@ -30,6 +31,9 @@ command = _DefaultRun(
     context_settings=SETTINGS,
     subcommand_metavar="[run] [OPTIONS] -- COMMAND [ARGS]...",
 )
+
+command.add_command(wrap)
+command.add_command(unwrap)
 
 
 @verb(

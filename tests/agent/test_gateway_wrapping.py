@@ -1,0 +1,168 @@
+"""A client's configuration, put behind the gateway and back, and what ``delego doctor`` says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delego_agent.gateway.wrapping import ClientConfigError, configured, unwrapping, wrapping
+from mcp_lines import make_home
+
+BEFORE: dict[str, Any] = {
+    "mcpServers": {
+        "My Time!": {"command": "uvx", "args": ["mcp-server-time"], "env": {"TOKEN": "kept"}},
+        "my-time": {"command": "python", "args": []},
+        "far": {"type": "http", "url": "https://mcp.example.com/mcp"},
+        "odd": {"command": 7},
+    },
+    "projects": {"p": {"mcpServers": {"inner": {"command": "x", "args": ["--", "y"]}}}, "q": 1},
+    "other": {"kept": [1.5, None]},
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return make_home(tmp_path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / ".mcp.json"
+    path.write_text(json.dumps(BEFORE), encoding="utf-8")
+    path.chmod(0o640)
+    return path
+
+
+def delego(home: Path, *words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "delego_cli", "--home", str(home), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder or home)},
+    )
+
+
+def test_each_started_server_goes_behind_a_gateway_of_its_own_name(home: Path, file: Path) -> None:
+    done = delego(home, "mcp-gateway", "wrap", str(file), "--hold", "0", "--instruction", "go")
+    assert done.returncode == 3, done.stderr
+    assert "far is reached by URL" in done.stdout
+    assert "odd has no command" in done.stdout
+    after = json.loads(file.read_text(encoding="utf-8"))
+    servers = after["mcpServers"]
+    assert servers["My Time!"]["env"] == {"TOKEN": "kept"}
+    args = servers["My Time!"]["args"]
+    gateway = ["--home", str(home), "mcp-gateway", "run", "--server", "my-time"]
+    assert (
+        args[-12:] == [*gateway, "--hold", "0", "--instruction", "go", "--", "uvx", "mcp-server-time"][-12:]
+    )
+    assert "my-time-2" in servers["my-time"]["args"]
+    assert after["projects"]["p"]["mcpServers"]["inner"]["args"][-3:] == ["x", "--", "y"]
+    assert (servers["far"], after["other"]) == (BEFORE["mcpServers"]["far"], BEFORE["other"])
+    assert file.stat().st_mode & 0o777 == 0o640
+    backup = file.with_name(".mcp.json.delego-backup")
+    assert json.loads(backup.read_text(encoding="utf-8")) == BEFORE
+
+
+def test_wrapping_twice_changes_nothing_and_unwrapping_gives_back_what_was(home: Path, file: Path) -> None:
+    delego(home, "mcp-gateway", "wrap", str(file))
+    once = file.read_bytes()
+    done = delego(home, "mcp-gateway", "wrap", str(file), "--json")
+    assert json.loads(done.stdout)["changed"] == []
+    assert file.read_bytes() == once
+    done = delego(home, "mcp-gateway", "unwrap", str(file))
+    assert done.returncode == 0
+    assert json.loads(file.read_text(encoding="utf-8")) == BEFORE
+    assert file.with_name(".mcp.json.delego-backup-2").read_bytes() == once
+    assert "nothing to change" in delego(home, "mcp-gateway", "unwrap", str(file)).stdout
+
+
+def test_a_wrapped_server_runs(home: Path, tmp_path: Path) -> None:
+    evil = [str(Path(__file__).parent.parent / "mcp_evil.py"), str(tmp_path / "effects")]
+    path = tmp_path / "mcp.json"
+    path.write_text(
+        json.dumps({"servers": {"evil": {"command": sys.executable, "args": evil}}}), encoding="utf-8"
+    )
+    assert delego(home, "mcp-gateway", "wrap", str(path), "--instruction", "go").returncode == 0
+    entry = json.loads(path.read_text(encoding="utf-8"))["servers"]["evil"]
+    lines = [
+        '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}',
+        '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"a":1}}}',
+    ]
+    with subprocess.Popen(
+        [entry["command"], *entry["args"]],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("\n".join([*lines, ""]).encode())
+        process.stdin.flush()
+        answers = [json.loads(process.stdout.readline()) for _ in lines]
+        process.stdin.close()
+    assert {answer["id"] for answer in answers} == {1, 2}
+    assert (tmp_path / "effects").read_text(encoding="utf-8") == 'echo {"a": 1}\n'
+
+
+def test_doctor_names_each_server_that_bypasses_the_gateway(home: Path, file: Path) -> None:
+    def findings() -> list[tuple[str, str]]:
+        done = delego(home, "--json", "doctor", folder=file.parent)
+        return [
+            (one["status"], one["text"]) for one in json.loads(done.stdout)["checks"] if one["name"] == "mcp"
+        ]
+
+    named = [text for status, text in findings() if status == "warn"]
+    assert [sum(name in text for text in named) for name in ("'My Time!'", "'far'", "'odd'", "'inner'")] == [
+        1
+    ] * 4
+    delego(home, "mcp-gateway", "wrap", str(file))
+    assert len(findings()) == 2
+    file.write_text('{"mcpServers": {"a": {"command": "b"}}}', encoding="utf-8")
+    delego(home, "mcp-gateway", "wrap", str(file))
+    assert findings() == [("ok", ".mcp.json: all 1 servers are behind the gateway")]
+    file.write_text("{", encoding="utf-8")
+    assert findings()[0][0] == "warn"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a":1,"a":2}', "[" * 100_000])
+def test_what_is_no_configuration_is_refused_and_left_alone(home: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ClientConfigError):
+        wrapping(path, ["delego"], home)
+    with pytest.raises(ClientConfigError):
+        configured(path)
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_file_that_is_absent_or_in_a_closed_folder_is_one_plain_line(home: Path, tmp_path: Path) -> None:
+    done = delego(home, "mcp-gateway", "wrap", str(tmp_path / "absent"))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    path = tmp_path / "gone" / "mcp.json"
+    path.parent.mkdir()
+    path.write_text('{"mcpServers": {"a": {"command": "b"}}}', encoding="utf-8")
+    rewritten = wrapping(path, ["delego"], home)
+    path.unlink()
+    path.parent.rmdir()
+    with pytest.raises(ClientConfigError):
+        rewritten.write()
+
+
+def test_a_server_named_delego_that_is_no_gateway_is_not_taken_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    entries = {
+        "a": {"command": "other", "args": ["mcp-gateway", "--", "x"]},
+        "b": {"command": "b", "args": [1]},
+        "c": 1,
+    }
+    path.write_text(json.dumps({"mcpServers": entries}), encoding="utf-8")
+    assert [one.place for one in configured(path)] == ["bypass", "unreadable", "unreadable"]
+    assert unwrapping(path).changed == ()
