@@ -101,12 +101,14 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def far_end(talk: Talk, *, unix: Path | None = None, tls: ssl.SSLContext | None = None) -> Iterator[FarEnd]:
+def far_end(
+    talk: Talk, *, unix: Path | None = None, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Iterator[FarEnd]:
     """A far end on loopback, or on a Unix socket; ended with the block."""
     end = FarEnd(talk, tls=tls)
     if unix is None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        end.url = f"http{'s' if tls else ''}://127.0.0.1:{listener.getsockname()[1]}"
+        listener = socket.create_server((host, 0))
+        end.url = f"http{'s' if tls else ''}://{host}:{listener.getsockname()[1]}"
     else:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(unix))

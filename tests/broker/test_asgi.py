@@ -340,7 +340,8 @@ def test_a_header_that_makes_another_request_of_it_is_refused(server: Server, he
 
 
 def test_two_authorizations_are_none(server: Server) -> None:
-    assert server.ask(token(), "POST", "/orders", BODY, "Authorization: Bearer x") == (401, "missing")
+    for other in ("Bearer x", f"Delego {token()}"):
+        assert server.ask(token(), "POST", "/orders", BODY, f"Authorization: {other}") == (401, "missing")
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Delego-x", "Basic", ""])
@@ -588,6 +589,19 @@ def test_a_caller_that_goes_away_gets_no_answer_and_keeps_its_token() -> None:
     assert drive(middleware, scope, part, {"type": "http.disconnect"}) == []
     sent = drive(middleware, scope, {"type": "http.request", "body": BODY, "more_body": False})
     assert sent[0]["status"] == 200
+
+
+def test_the_app_gets_the_body_once_and_then_what_the_server_says() -> None:
+    got: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        got.extend([(await receive())["type"], (await receive())["type"]])
+
+    headers = [(b"authorization", f"Delego {token('GET', '/', {})}".encode())]
+    scope = {"type": "http", "method": "GET", "raw_path": b"/", "query_string": b"", "headers": headers}
+    body = {"type": "http.request", "body": b""}
+    drive(TokenMiddleware(app, verifier(), base_url=BASE), scope, body, {"type": "http.disconnect"})
+    assert got == ["http.request", "http.disconnect"]
 
 
 @pytest.mark.parametrize(

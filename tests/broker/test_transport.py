@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,6 +22,7 @@ from delego_spec.tokens import Claims, mint
 from delego_spec.types import EpochSeconds, JSONObject
 from far_ends import AUDIENCE, NOW, FarEnd, far_end, http, says
 from houses import TOKEN_KEY
+from pem_files import make_certificates
 
 SECRET = "sk-live-4242"
 PARAMS: JSONObject = {"amount": 2400, "currency": "USD"}
@@ -168,6 +171,42 @@ def test_anything_else_is_refused_before_the_credential_is_read(end: FarEnd, cas
         broker.request(**make(end))
     assert caught.value.code == code
     assert end.connections == 0
+
+
+def bound_to(url: str) -> dict[str, str]:
+    action = Action("do it", "GET", url, {})
+    claims = Claims(
+        "delego", AUDIENCE, EpochSeconds(NOW), EpochSeconds(NOW + 45), "j", "c",
+        action.fingerprint, action.intent_hash,
+    )  # fmt: skip
+    return {"Authorization": f"Delego {mint(claims, TOKEN_KEY)}"}
+
+
+def test_a_credential_never_travels_over_plain_http_to_another_host() -> None:
+    headers = bound_to("https://api.example.com/x")  # the fingerprint does not hold the scheme
+    with client() as broker, pytest.raises(TokenRefused, match="scheme"):
+        broker.get("http://api.example.com/x", headers=headers)
+
+
+def test_repeated_names_whose_order_was_turned_round_are_refused(end: FarEnd) -> None:
+    headers = bound_to(f"{end.url}/s?id=1&id=2")
+    with client() as broker:
+        with pytest.raises(TokenRefused, match="binding"):
+            broker.get(f"{end.url}/s?id=2&id=1", headers=headers)
+        assert broker.get(f"{end.url}/s?id=1&id=2", headers=headers).is_success
+
+
+def test_the_environment_names_no_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificates = make_certificates(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificates.server)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    refused = pytest.raises(httpx2.ConnectError)
+    with far_end(says(http(b"{}")), tls=server) as end, client() as broker, refused:
+        broker.get(f"{end.url}/x", headers=bound_to(f"{end.url}/x"))
+    assert end.requests == []
+    assert not (tmp_path / "keys").exists()
 
 
 def test_a_host_header_of_the_callers_does_not_travel(end: FarEnd) -> None:
