@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import delego_agent
 from agents import decide, make_home, person, receipts
 from delego_agent import AsyncClient, Client, ClientClosed, LocalService, NotDecided
 from delego_agent import client as client_module
@@ -76,6 +78,15 @@ def test_an_agent_reaches_no_decision_policy_or_key() -> None:
         "resolve",
         "wait_until_decided",
     }
+
+
+def test_the_package_offers_what_it_names_and_nothing_else() -> None:
+    for name in delego_agent.__all__:
+        found = getattr(delego_agent, name)
+        assert not inspect.ismodule(found), name
+        assert found.__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'decide'"):
+        _ = delego_agent.decide
 
 
 # --- the same request again -----------------------------------------------------------------------------
