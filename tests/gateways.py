@@ -187,6 +187,9 @@ class Upstream:
     async def _bytes(self, writer: asyncio.StreamWriter, *_: bytes) -> None:
         send_body(writer, b"\x00\x01\xff", "application/octet-stream")
 
+    async def _mirror(self, writer: asyncio.StreamWriter, head: bytes, _: bytes) -> None:
+        send_body(writer, b"\xff" + head, "application/octet-stream")
+
     async def _odd(self, writer: asyncio.StreamWriter, *_: bytes) -> None:
         send_body(writer, b'{"n": 1e400}', "application/json")
 

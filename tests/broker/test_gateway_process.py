@@ -414,10 +414,12 @@ def test_a_port_that_is_taken_is_said(upstream: Upstream, tmp_path: Path) -> Non
 
 def test_without_keys_it_does_not_begin(upstream: Upstream, tmp_path: Path) -> None:
     config = tmp_path / "broker.yaml"
-    config.write_text(config_text(upstream))
-    status, output = invoke("broker", "--config", str(config))
-    assert status == 1
-    assert "token.pub" in output
+    for keys in ("{files: [token.pub]}", "{jwks_file: token.pub}"):
+        config.write_text(config_text(upstream).replace("{files: [token.pub]}", keys))
+        status, output = invoke("broker", "--config", str(config))
+        assert status == 1
+        assert "token.pub" in output
+        assert "listening" not in output
 
 
 def test_a_bearer_lets_an_authorizer_in(upstream: Upstream, tmp_path: Path) -> None:

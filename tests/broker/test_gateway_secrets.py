@@ -236,6 +236,12 @@ def test_base64_around_a_secret_gives_nothing_of_it_back(before: str, after: str
     assert len(rest) <= 12
 
 
+def test_base64_in_either_alphabet_is_redacted() -> None:
+    secret = "~~~~~~~~>>>>????"  # in base64 it has both + and /
+    for encoded in (base64.b64encode(secret.encode()), base64.urlsafe_b64encode(secret.encode())):
+        assert Redactor([secret]).text(encoded.decode()).startswith(REDACTED)
+
+
 def test_values_are_redacted_wherever_they_stand() -> None:
     redactor = Redactor(["12345678"])
     value = {

@@ -19,10 +19,22 @@ import certificates
 from delego_broker.errors import DelegoBrokerError, ReplayStoreError
 from delego_broker.gateway.addresses import address_problem, checked_addresses, host_and_port
 from delego_broker.gateway.sending import Sender
+from delego_broker.gateway.service import Gateway
 from delego_broker.gateway.settings import Credential, Route, Source
 from delego_broker.replay import MemoryReplayStore
+from delego_broker.verifier import TokenVerifier
 from delego_spec.gateway import Executed, Refused
-from gateways import HEADER_SECRET, SECRET, Upstream, execute, execute_all, request_for, route_to
+from gateways import (
+    AUDIENCE,
+    HEADER_SECRET,
+    SECRET,
+    SIGNER,
+    Upstream,
+    execute,
+    execute_all,
+    request_for,
+    route_to,
+)
 
 KEY = Credential(Source(env="GATEWAY_TEST_KEY"), "header", name="X-Api-Key")
 
@@ -148,6 +160,14 @@ def test_an_answer_travels_as_values(upstream: Upstream, path: str, status: int,
     assert len(upstream.requests) == 1  # a redirect is followed to nowhere
 
 
+def test_bytes_that_hold_the_credential_are_withheld(upstream: Upstream) -> None:
+    result = answered(call(upstream, "/mirror")).result
+    assert result == {
+        "note": "the body is 'application/octet-stream', and holds a credential; it is withheld"
+    }
+    assert "base64" in str(answered(call(upstream, "/mirror", credentials=())).result)
+
+
 def test_json_beyond_the_canonical_values_travels_as_text(upstream: Upstream) -> None:
     result: Any = answered(call(upstream, "/odd")).result
     assert result["text"] == '{"n": 1e400}'
@@ -264,6 +284,31 @@ def test_a_store_that_fails_sends_nothing(upstream: Upstream) -> None:
     assert isinstance(outcome, Refused)
     assert outcome.code == "unsupported"
     assert upstream.requests == []
+
+
+def test_what_is_ended_while_a_secret_is_read_uses_no_token_up(upstream: Upstream, tmp_path: Path) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    script = f"touch {begun}; while [ ! -e {go} ]; do sleep 0.01; done; echo {HEADER_SECRET}"
+    slow = Credential(Source(command=("sh", "-c", script)), "bearer")
+    route, store = route_to(upstream.authority, credentials=(slow,)), MemoryReplayStore()
+    request = request_for("POST", f"http://{upstream.authority}/echo")
+    upstream.requests.clear()
+
+    async def run() -> None:
+        verifier = TokenVerifier({SIGNER.public_key.key_id: SIGNER.public_key}, AUDIENCE, store)
+        gateway = Gateway((route,), verifier, Sender((route,)), log=lambda _: None)
+        task = asyncio.create_task(gateway.execute(request))
+        while not begun.exists():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.touch()
+        await gateway.aclose(wait=True)
+
+    asyncio.run(run())
+    assert upstream.requests == []
+    answered(execute(request, route, store=store))
 
 
 def test_the_token_is_used_up_before_anything_is_sent(upstream: Upstream) -> None:
@@ -434,13 +479,24 @@ def secure(authority_files: certificates.Files) -> Iterator[Upstream]:
     service.close()
 
 
-def tls_call(secure: Upstream, host: str, ca: Path | None, **more: Any) -> Executed | Refused:
+def tls_call(
+    secure: Upstream, host: str, ca: Path | None, path: str = "/echo", **changes: Any
+) -> Executed | Refused:
     secure.requests.clear()
     authority = f"{host}:{secure.port}"
-    route = route_to(authority, plain_http=False, ca_file=ca, credentials=(KEY,))
+    route = route_to(authority, plain_http=False, ca_file=ca, credentials=(KEY,), **changes)
     return execute(
-        request_for("GET", f"https://{authority}/echo"), route, resolver=resolving([["127.0.0.1"]]), **more
+        request_for("GET", f"https://{authority}{path}"), route, resolver=resolving([["127.0.0.1"]])
     )
+
+
+def test_an_answer_without_an_end_is_cut_over_tls_too(
+    secure: Upstream, authority_files: certificates.Files
+) -> None:
+    outcome = unknown(
+        tls_call(secure, "service.example", authority_files.ca, "/until_closed", total_timeout=0.6)
+    )
+    assert "no whole answer within" in str(outcome.error)
 
 
 def test_the_certificate_is_checked_against_the_host_not_the_address(

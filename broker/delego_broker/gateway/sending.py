@@ -163,7 +163,7 @@ class Sender:
             try:
                 return transport.handle_request(request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                if attempt.may_have_left or number == len(addresses):
+                if attempt.may_have_left or number == len(addresses):  # never a second time, whatever failed
                     raise
         raise httpx2.ConnectError("it was ended before there was one")
 

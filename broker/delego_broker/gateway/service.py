@@ -126,9 +126,9 @@ class Gateway:
         record.members |= {"jti": claims.jti, "intent": claims.iht}
         return self._sender.send(prepared, addresses, injected, claims.jti, attempt)
 
-    async def aclose(self) -> None:
-        """End what is open; nothing is executed after it."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def aclose(self, *, wait: bool = False) -> None:
+        """End what is open; nothing is executed after it. ``wait``: until every thread has ended."""
+        await asyncio.to_thread(self._threads.shutdown, wait=wait, cancel_futures=True)
         self._sender.close()
 
 
