@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -41,7 +40,7 @@ class Refusal:
             "outcome_unknown": "outcome unknown: it may have happened; do not repeat it by yourself",
             "not_sent": "not sent",
         }[self.status]
-        rule = "" if self.rule is None else f" by rule {self.rule!r}"
+        rule = f" by rule {self.rule!r}" if self.rule is not None and self.status == "denied" else ""
         lines = [f"{words}{rule}", *(f"- {reason}" for reason in self.reasons)]
         if self.approval_id is not None and self.status == "pending":
             lines.append(f"approval_id: {self.approval_id}")
@@ -81,8 +80,3 @@ def tool_result(request: Message, text: str, structured: Message, *, is_error: b
 def is_modern(request: Message) -> bool:
     """Whether a request is of the era without a handshake."""
     return ERA_MEMBER in fields_of(fields_of(request.get("params")).get("_meta"))
-
-
-def shown(value: object) -> str:
-    """A short text for logs."""
-    return json.dumps(value)[:80]

@@ -1,0 +1,315 @@
+"""The gateway's parts by themselves: a server's process, the forwarding broker, a relay without a server."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delego_agent.gateway import relay as relay_module
+from delego_agent.gateway.downstream import MAX_QUEUED, Command, Downstream, ServerError, Ticket
+from delego_agent.gateway.forwarding import ForwardBroker, Forwarding, current, describe_answer
+from delego_agent.gateway.gate import Call, Gate, GateOptions
+from delego_agent.gateway.naming import Named
+from delego_agent.gateway.pins import PinStore
+from delego_agent.gateway.relay import Relay
+from delego_agent.gateway.replies import Refusal
+from delego_agent.gateway.toolbook import ToolBook
+from delego_agent.service import LocalService
+from delego_authorizer import HomeError, Unsettled
+from delego_ledger.errors import StorageError
+from delego_spec.action import Action
+from delego_spec.gateway import Executed, GatewayRequest, NotSent
+from mcp_lines import PATIENCE, make_home
+
+REQUEST = GatewayRequest.of(Action("do it", "CALL", "mcp://a/b", {}))
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+Start = Callable[[str], Downstream]
+
+
+@pytest.fixture
+def log() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def start(log: list[str]) -> Iterator[Start]:
+    started: list[Downstream] = []
+
+    def run(code: str) -> Downstream:
+        server = Downstream(
+            "a", Command([sys.executable, "-c", code], {}), lambda *_: None, lambda _: None, log.append
+        )
+        started.append(server)
+        server.start()
+        return server
+
+    yield run
+    for server in started:
+        server.close()
+
+
+def call_of(send: Callable[[], Ticket], *, params: Any = None) -> Call:
+    return Call(Named("CALL", "mcp://a/b", params or {}), Forwarding(send), "go", lambda *_: None)
+
+
+def test_a_server_that_does_not_read_is_not_sent_ever_more(start: Start) -> None:
+    server = start("import time; time.sleep(600)")
+    big = {**PING, "id": 2, "params": {"x": "y" * (MAX_QUEUED // 2 + 1000)}}
+    server.send(big)
+    with pytest.raises(ServerError, match="does not read"):
+        server.send({**big, "id": 3})
+    with pytest.raises(ServerError, match="in use"):
+        server.send({**PING, "id": 2})
+
+
+def test_what_a_server_that_closed_its_input_did_not_get_is_not_sent(start: Start) -> None:
+    server = start("import os, time; os.close(0); print('ready', flush=True); time.sleep(600)")
+    failed = None
+    for number in range(100):  # until the pipe is known to be closed
+        ticket = server.send({**PING, "id": number})
+        if ticket.wait(0.2):
+            failed = ticket
+            break
+    assert failed is not None
+    assert not failed.written
+    forwarding = Forwarding(lambda: server.send({**PING, "id": "x"}))
+    token = current.set(forwarding)
+    try:
+        with pytest.raises(NotSent, match="has ended"):
+            ForwardBroker(PATIENCE).execute(REQUEST)
+        with pytest.raises(NotSent, match="already"):
+            ForwardBroker(PATIENCE).execute(REQUEST)
+    finally:
+        current.reset(token)
+
+
+def test_a_server_that_will_not_end_is_ended(start: Start) -> None:
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
+    server = start(code)
+    ticket = server.send(PING)
+    server.close()
+    assert ticket.failure is not None
+    assert "was ended with the gateway" in ticket.failure
+    with pytest.raises(ServerError, match="was ended"):
+        server.send(PING)
+
+
+def test_a_server_that_closes_its_output_has_ended(start: Start) -> None:
+    server = start("import os, time; os.close(1); time.sleep(600)")
+    ticket = server.send(PING)
+    assert ticket.wait(PATIENCE)
+    assert "closed its output" in str(ticket.failure)
+
+
+def test_what_is_no_message_ends_the_one_request_it_may_have_been_for(start: Start, log: list[str]) -> None:
+    server = start("input(); print('hello, I am a log'); print('7'); import time; time.sleep(600)")
+    ticket = server.send(PING)
+    assert ticket.wait(PATIENCE)
+    assert "refused" in str(ticket.failure)
+    assert "not JSON" in log[0]
+    ticket.finish(answer=PING)
+    assert ticket.answer is None  # the first end counts
+
+
+def test_without_a_message_in_the_context_nothing_is_sent() -> None:
+    with pytest.raises(NotSent, match="no message"):
+        ForwardBroker(1).execute(REQUEST)
+
+
+def test_a_server_error_means_not_sent() -> None:
+    def gone() -> Ticket:
+        raise ServerError("it has ended")
+
+    token = current.set(Forwarding(gone))
+    try:
+        with pytest.raises(NotSent, match="it has ended"):
+            ForwardBroker(1).execute(REQUEST)
+    finally:
+        current.reset(token)
+
+
+def test_an_answer_that_does_not_come_in_the_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("delego_agent.gateway.forwarding.LATE", 0.0)
+    token = current.set(Forwarding(lambda: Ticket(PING)))
+    try:
+        assert "no answer" in str(ForwardBroker(0.01).execute(REQUEST).error)
+    finally:
+        current.reset(token)
+
+
+def test_an_answer_is_described_by_its_digest() -> None:
+    assert describe_answer(None) == "sent"
+    assert str(describe_answer({"error": {"code": 1}})).startswith("error answer sha256:")
+    assert str(describe_answer({"result": {"isError": True}})).startswith(
+        "result of a tool that failed, sha256:"
+    )
+    assert "no canonical form" in str(describe_answer({"result": {"x": 1e300}}))
+    assert ForwardBroker(1).describe(Executed(result={"a": 1})) == ""
+
+
+def test_a_gate_without_a_home_is_an_error_of_the_home(tmp_path: Path) -> None:
+    with pytest.raises(HomeError):
+        Gate(tmp_path / "none", GateOptions())
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StorageError("write", "ledger.db", OSError(28, "full"), retry_safe=True), "not_sent"),
+        (Unsettled("exe_1", None, OSError(28, "full")), "outcome_unknown"),
+    ],
+    ids=["not recorded", "result not recorded"],
+)
+def test_what_the_ledger_cannot_write_is_told_as_what_it_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, status: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    gate = Gate(make_home(tmp_path), GateOptions(unasked="policy"))
+    monkeypatch.setattr(LocalService, "request", fails)
+    answer = gate.pass_through(call_of(lambda: Ticket(PING)))
+    gate.close()
+    assert isinstance(answer, Refusal)
+    assert answer.status == status
+
+
+def test_a_call_whose_server_is_gone_is_not_sent(tmp_path: Path) -> None:
+    gate = Gate(make_home(tmp_path), GateOptions())
+
+    def gone() -> Ticket:
+        raise ServerError("server 'a' has ended")
+
+    answer = gate.pass_through(call_of(gone))
+    gate.close()
+    assert answer == Refusal("not_sent", ("not_sent: server 'a' has ended",))
+
+
+@pytest.fixture
+def lone(tmp_path: Path, log: list[str]) -> Iterator[tuple[Relay, list[Any]]]:
+    """A relay whose server never started."""
+    gate = Gate(make_home(tmp_path), GateOptions())
+    answers: list[Any] = []
+    relay = Relay(gate, ToolBook("a", PinStore(tmp_path), log.append), answers.append, log.append, "go")
+    yield relay, answers
+    relay.drain(PATIENCE)
+    gate.close()
+
+
+def tell(relay: Relay, method: str, params: Any = None, **more: Any) -> None:
+    message = {"jsonrpc": "2.0", "method": method, "params": params or {}, **more}
+    relay.from_client(json.dumps(message).encode())
+
+
+@pytest.mark.parametrize("method", ["ping", "tools/list", "tools/call", "resources/read", "acme/x"])
+def test_a_request_without_a_server_is_answered(lone: tuple[Relay, list[Any]], method: str) -> None:
+    relay, answers = lone
+    tell(relay, method, {"name": "a", "uri": "b"}, id=5)
+    relay.drain(PATIENCE)
+    assert [answer["id"] for answer in answers] == [5]
+    assert "no server is running" in json.dumps(answers)
+
+
+def test_notices_without_a_server_are_logged(lone: tuple[Relay, list[Any]], log: list[str]) -> None:
+    relay, answers = lone
+    tell(relay, "notifications/initialized")
+    tell(relay, "acme/x")
+    relay.drain(PATIENCE)
+    assert answers == []
+    assert len(log) == 2
+
+
+def test_a_failure_inside_is_answered_and_says_nothing(
+    lone: tuple[Relay, list[Any]], log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, answers = lone
+    monkeypatch.setattr(relay_module, "name_request", lambda *_: 1 / 0)
+    relay.server = object()  # type: ignore[assignment]  # it fails before it is asked for anything
+    tell(relay, "resources/read", {"uri": "b"}, id=5)
+    relay.drain(PATIENCE)
+    assert "failed" in answers[0]["error"]["message"]
+    assert any("AttributeError" in line or "ZeroDivisionError" in line for line in log)
+
+
+def test_more_calls_than_a_gateway_holds_are_refused(
+    lone: tuple[Relay, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, answers = lone
+    monkeypatch.setattr(relay_module, "MAX_CALLS", 0)
+    tell(relay, "tools/call", {"name": "a"}, id=5)
+    assert "wait already" in answers[0]["error"]["message"]
+
+
+def test_what_a_server_sends_that_is_not_passed_on(
+    lone: tuple[Relay, list[Any]], log: list[str], start: Start
+) -> None:
+    relay, answers = lone
+    server = start("import time; time.sleep(600)")
+    relay.server = server
+    relay.from_server(server, {"jsonrpc": "2.0", "method": "tools/frob"})
+    relay.from_server(server, {"jsonrpc": "2.0", "method": "notifications/message", "params": {}})
+    relay.from_server(server, {"jsonrpc": "2.0", "id": 1, "method": "roots/list"})
+    relay.from_server(server, {"jsonrpc": "2.0", "id": 1, "method": "roots/list"})
+    assert [answer["method"] for answer in answers] == ["notifications/message", "roots/list"]
+    assert len(log) == 2
+
+
+def test_a_server_whose_list_of_tools_is_none_gets_no_calls(
+    lone: tuple[Relay, list[Any]], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, answers = lone
+    answer = (
+        "{'jsonrpc': '2.0', 'id': json.loads(line)['id'], 'result': {'tools': [7, {}], 'nextCursor': 'x'}}"
+    )
+    relay.server = start(f"import json, sys\nfor line in sys.stdin: print(json.dumps({answer}), flush=True)")
+    monkeypatch.setattr("delego_agent.gateway.toolbook.MAX_PAGES", 3)
+    tell(relay, "tools/call", {"name": "a"}, id=5)
+    relay.drain(PATIENCE)
+    assert "more than 3 pages" in json.dumps(answers)
+    relay.server = start("import time; time.sleep(600)")
+    monkeypatch.setattr("delego_agent.gateway.toolbook.LIST_TIMEOUT", 0.05)
+    tell(relay, "tools/call", {"name": "a"}, id=6)
+    relay.drain(PATIENCE)
+    assert "did not list its tools in time" in json.dumps(answers)
+
+
+def test_the_same_name_listed_twice_with_other_words_is_never_what_was_trusted(
+    tmp_path: Path, log: list[str]
+) -> None:
+    book = ToolBook("a", PinStore(tmp_path), log.append, adds_task=False)
+    one, two = {"name": "x", "description": "1"}, {"name": "x", "description": "2"}
+    PinStore(tmp_path).observe("a", {"x": one}, trust_first=True)
+    shown = book.shown({"result": {"tools": [one, two], "nextCursor": "more"}})
+    assert shown["result"]["tools"] == [one]
+    assert book.shown({"error": {}}) == {"error": {}}
+    assert PinStore(tmp_path).listing("a")[0].state == "changed"
+
+
+def test_a_call_that_was_cancelled_before_it_began_is_not_made(
+    lone: tuple[Relay, list[Any]], start: Start
+) -> None:
+    relay, answers = lone
+    server = start("import time; time.sleep(600)")
+    relay.server = server
+    entered, go = threading.Event(), threading.Event()
+    whole = relay._call
+
+    def slow(message: Any) -> Call:
+        entered.set()
+        go.wait(PATIENCE)
+        return whole(message)
+
+    relay._call = slow  # type: ignore[method-assign]  # the moment between two threads
+    tell(relay, "resources/read", {"uri": "b"}, id=5)
+    assert entered.wait(PATIENCE)
+    tell(relay, "notifications/cancelled", {"requestId": 5})
+    go.set()
+    relay.drain(PATIENCE)
+    assert answers == []
