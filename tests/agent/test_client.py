@@ -152,10 +152,12 @@ def test_a_yes_of_another_principal_is_nobody_elses(home: Path, client: Client) 
 
 def test_a_yes_lifts_no_denial(home: Path, client: Client) -> None:
     decide(home, parked(client))
+    parked(client, OTHER)
     policy = (home / "policy.yaml").read_text(encoding="utf-8")
     (home / "policy.yaml").write_text(policy.replace("/disk.format", "/file.delete"), encoding="utf-8")
     with Client.local(home) as later_client:
         assert later_client.request(DELETE).reasons == ("forbidden: Nobody formats disks",)
+        assert later_client.request(OTHER).outcome == "deny"
         assert later_client.request(FORMAT).outcome == "deny"
 
 

@@ -185,6 +185,25 @@ def test_an_async_function_runs_in_the_callers_task(home: Path, gate: Gate) -> N
     assert executions(home) == ["executed via broker"]
 
 
+def test_a_change_while_the_decision_is_made_does_not_reach_the_body(home: Path, gate: Gate) -> None:
+    names, got = ["a"], []
+
+    @gated("read", gate=gate)
+    async def read(paths: list[str]) -> None:
+        got.append(paths)
+
+    async def main() -> None:
+        with gate.opened().ledger.transaction():  # the decision has to wait for this
+            with task(WORDS):
+                running = asyncio.create_task(read(names))
+            await asyncio.sleep(0)  # the call has begun
+            names.append("evil")
+        await running
+
+    asyncio.run(main())
+    assert (got, names) == ([["a"]], ["a", "evil"])
+
+
 def test_an_async_function_is_denied_and_held_as_any_other(home: Path, gate: Gate) -> None:
     ran = []
 
