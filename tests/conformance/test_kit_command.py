@@ -142,6 +142,15 @@ def test_known_failures_alone_may_give_zero_where_that_is_asked_for(tmp_path: Pa
     assert kit("run", "--accept-known", "--", *wrong).returncode == 2
 
 
+def test_accepted_failures_are_counted_aloud(tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    known.write_text("".join(f"FP-000{number}  because\n" for number in range(1, 10)))
+    wrong = program("send(request, ok={})")
+    done = kit("run", *FEW, "-q", "--known", str(known), "--accept-known", "--", *wrong)
+    assert done.returncode == 0
+    assert "9 known failures accepted; the verdict stays what it is" in done.stderr
+
+
 def test_options_behind_the_command_belong_to_the_command() -> None:
     done = kit("run", *FEW, "-q", sys.executable, "-m", "delego_conformance.adapters.delego_spec")
     assert done.returncode == 0, done.stderr
