@@ -460,3 +460,24 @@ def test_a_body_that_is_killed_is_outcome_unknown_and_runs_never_again(home: Pat
     assert ran == []
     (said,) = executions(home)
     assert said.startswith("outcome unknown: the process that called the broker ended")
+
+
+def test_a_held_call_is_made_again_under_its_own_words(gate: Gate) -> None:
+    inner = gated("read", gate=gate)(lambda: 7)
+    outer = gated("file.delete", gate=gate)(lambda: inner())
+
+    @gated("file.delete", gate=gate)
+    async def later() -> int:
+        return inner()
+
+    with task(WORDS), pytest.raises(ApprovalRequired) as caught:
+        outer()
+    assert approve_and_run(caught.value, "alice") == 7
+
+    async def main() -> int:
+        with task("other words"), pytest.raises(ApprovalRequired) as caught:
+            await later()
+        result: int = await approve_and_run(caught.value, "alice")
+        return result
+
+    assert asyncio.run(main()) == 7
