@@ -74,8 +74,8 @@ def gateway(folder: Path, _: int) -> list[Figure]:
 
     def added(name: str, seconds: float) -> Figure:
         detail = (
-            f"added / direct httpx2 call ({(seconds - direct_s) * 1e6:.0f} / {direct_s * 1e6:.0f} µs; of what is"
-            f" added, {row_s * 1e6:.0f} would be one durable row alone)"
+            f"added / direct httpx2 call ({(seconds - direct_s) * 1e6:.0f} / {direct_s * 1e6:.0f} µs; of it"
+            f" {row_s * 1e6:.0f} would be one durable row alone)"
         )
         return Figure(name, (seconds - direct_s) / direct_s, "x", 3.0, True, detail)
 
