@@ -81,6 +81,16 @@ class PinStore:
             raise PinError(f"{str(path)!r} does not hold pins; 'delego tools forget {server}'") from None
         return pins
 
+    def stamp(self, server: str) -> tuple[int, int, int] | None:
+        """Another value once a server's pins were written again; None: there are none. Raises PinError."""
+        try:
+            status = self._path(server).stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise PinError(f"cannot look at the pins of {server!r}: {error.strerror}") from None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
     def observe(self, server: str, seen: Mapping[str, Message], *, trust_first: bool) -> Pins:
         """Take note of what a server lists now. The first time, ``trust_first`` pins it all as it is.
 

@@ -54,6 +54,7 @@ class ToolBook:
         self._pinning = pinning
         self._mutex = threading.Lock()
         self._seen: dict[str, Message] | None = None
+        self._known: tuple[object, Pins] | None = None
         self._changes = 0  # how often the server said that its list has changed
 
     def forget(self) -> None:
@@ -134,7 +135,12 @@ class ToolBook:
             self._log(f"server {server!r}: new or changed, and held: {names:.500}; see 'delego tools list'")
 
     def _pins(self) -> Pins:
-        return self._store.load(self._server) or Pins()
+        stamp = self._store.stamp(self._server)
+        known = self._known
+        if known is None or known[0] != stamp:  # taken before reading: what is newer is read once more
+            known = stamp, self._store.load(self._server) or Pins()
+            self._known = known
+        return known[1]
 
 
 def _is_trusted(pins: Pins, tool: Message) -> bool:
