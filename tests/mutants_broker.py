@@ -78,7 +78,8 @@ BROKER: Final[tuple[Mutant, ...]] = (
     # steps 3 and 4
     _verifier("store not asked", "found: object = self._store.consume(", 'found: object = "fresh" or self._store.consume('),
     _verifier("any answer", 'if found == "fresh":', 'if found != "jti" and found != "cns":'),
-    _verifier("kept until exp", "keep_until=consume_until(claims, self._leeway)", "keep_until=claims.exp"),
+    _verifier("kept until exp", "keep_until=consume_until(claims, MAX_LEEWAY)", "keep_until=claims.exp"),
+    _verifier("kept by its own leeway", "keep_until=consume_until(claims, MAX_LEEWAY)", "keep_until=consume_until(claims, self._leeway)"),
     _verifier("jti is no refusal", 'if found == "jti":\n            return Refusal("already_consumed"', 'if found == "jti":\n            return claims\n            return Refusal("already_consumed"'),
     _verifier("cns is no refusal", 'if found == "cns":\n            return Refusal("already_consumed"', 'if found == "cns":\n            return claims\n            return Refusal("already_consumed"'),
     _verifier("burnt before the binding", "        unbound = _binding_problem(claims, request)\n", "        self._store.consume(claims.jti, claims.cns, keep_until=claims.exp, now=now)\n        unbound = _binding_problem(claims, request)\n"),

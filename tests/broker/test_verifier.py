@@ -125,10 +125,11 @@ def test_a_token_that_was_refused_for_its_release_is_not_used_up() -> None:
 
 
 @pytest.mark.parametrize("leeway", [0, 1, 60])
-def test_a_token_is_kept_until_exp_plus_the_leeway(leeway: int) -> None:
+def test_a_token_is_kept_until_exp_plus_the_longest_leeway(leeway: int) -> None:
+    """Whatever this verifier's own is: another one on the same store may have a longer one."""
     store = Recorder()
     verifier(store, leeway=leeway).authorize(GOOD, ORDER)
-    assert store.asked == [("token-1", "release-1", NOW + 45 + leeway, NOW)]
+    assert store.asked == [("token-1", "release-1", NOW + 45 + 60, NOW)]
 
 
 def test_a_replay_in_the_last_second_of_the_leeway_is_refused() -> None:

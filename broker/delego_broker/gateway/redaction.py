@@ -63,8 +63,18 @@ def _forms(secret: str) -> Iterator[str]:
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield json.dumps(secret)[1:-1].replace("/", "\\/")
     yield json.dumps(json.dumps(secret)[1:-1])[1:-1]  # JSON inside a string of JSON
-    yield html.escape(secret)
+    for text in (
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+    ):  # as Go, Rails and Jinja write JSON
+        for escaped in ("[&<>]", "[&<>']"):
+            yield re.sub(escaped, lambda found: f"\\u{ord(found[0]):04x}", text[1:-1])
+    for escaped in (html.escape(secret), html.escape(secret, quote=False)):
+        yield escaped
+        yield escaped.replace("&#x27;", "&#39;")
+        yield escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
     yield quote(secret, safe="")
+    yield quote(quote(secret, safe=""), safe="")  # a URL inside a URL ("?next=...")
     yield quote(secret)
     yield quote_plus(secret)
     yield "".join(f"%{byte:02X}" for byte in data)

@@ -9,10 +9,11 @@ import base64
 import contextlib
 import os
 import re
+import selectors
 import signal
 import stat
 import subprocess
-import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -134,31 +135,42 @@ def _from_command(source: Source) -> bytes:
         )
     except (OSError, ValueError) as error:
         raise SecretUnavailable(f"{source} cannot be run: {why(error)}") from None
-    late = threading.Event()
-
-    def end() -> None:
-        late.set()
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipe open, too
-
-    timer = threading.Timer(source.timeout, end)
-    timer.daemon = True
-    timer.start()
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    until = time.monotonic() + source.timeout
     try:
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
         with process.stdout:
-            data = process.stdout.read(MAX_BYTES + 3)
+            data = _written(process.stdout.fileno(), until)
         if len(data) > MAX_BYTES + 2:
-            end()
-            process.wait()
             raise SecretUnavailable(f"{source} wrote more than {MAX_BYTES} bytes")
-        status = process.wait()
-    finally:
-        timer.cancel()
-    if late.is_set():
-        raise SecretUnavailable(f"{source} did not end within {source.timeout:g} s")
+        status = process.wait(max(until - time.monotonic(), 0))
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)  # it has not been waited for: the number is still its own
+        process.wait()
+        if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
+            raise SecretUnavailable(f"{source} did not end within {source.timeout:g} s") from None
+        raise
     if status != 0:
         raise SecretUnavailable(f"{source} ended with status {status}")
+    return data
+
+
+def _written(pipe: int, until: float) -> bytes:
+    """What is written until the end of the pipe, and not much more than may be. Raises TimeoutError.
+
+    A child in a session of its own (an agent that the command starts) can hold the pipe open and outlive its
+    group: reading must not wait for it.
+    """
+    data = b""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(pipe, selectors.EVENT_READ)
+        while len(data) <= MAX_BYTES + 2:
+            if not waiting.select(max(until - time.monotonic(), 0)):
+                raise TimeoutError
+            part = os.read(pipe, MAX_BYTES)
+            if not part:
+                break
+            data += part
     return data
 
 

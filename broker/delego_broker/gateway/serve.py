@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from delego_broker.errors import KeySourceError, MissingExtra
+from delego_broker.errors import KeySourceError, MissingExtra, ReplayStoreError
 from delego_broker.gateway.listening import bind, release, server_tls, shown_address
 from delego_broker.gateway.secrets import read_secret
 from delego_broker.gateway.settings import BrokerConfig
@@ -66,7 +66,11 @@ def replay_store(config: BrokerConfig) -> SQLiteReplayStore | RedisReplayStore:
     if config.redis is not None:
         from delego_broker.redis_replay import RedisReplayStore
 
-        return RedisReplayStore.from_url(read_secret(config.redis))
+        url = read_secret(config.redis)
+        try:
+            return RedisReplayStore.from_url(url)
+        except ValueError:  # its words may quote a part of the password
+            raise ReplayStoreError(f"{config.redis} holds no URL of a Redis: redis://host:6379/0") from None
     assert config.sqlite is not None  # noqa: S101 - the configuration has exactly one
     return SQLiteReplayStore.open(config.sqlite)
 

@@ -1,0 +1,210 @@
+"""Attacks on the brokers that once worked, each with the fault's name."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from delego_broker.errors import ReplayStoreError, SecretUnavailable
+from delego_broker.gateway.config import load_broker_config
+from delego_broker.gateway.redaction import Redactor
+from delego_broker.gateway.results import Answer, executed
+from delego_broker.gateway.secrets import read_secret
+from delego_broker.gateway.serve import replay_store
+from delego_broker.gateway.settings import Source
+from delego_broker.replay import MemoryReplayStore, ReplayStore
+from delego_broker.sqlite_replay import SQLiteReplayStore
+from delego_broker.verifier import Outgoing, Refusal, TokenVerifier
+from delego_spec.action import Action
+from delego_spec.gateway import response_to_json
+from delego_spec.tokens import Claims
+from delego_spec.types import EpochSeconds
+from gateways import AUDIENCE, SIGNER, BrokerProcess, Upstream, keys_folder, request_for, route_to, token_for
+
+AWKWARD = "ab/cd+ef==gh&ij<k'\"l"
+LONG = "sk_live_" + "A1b2C3d4" * 12
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReplayStore]:
+    if request.param == "memory":
+        yield MemoryReplayStore()
+    else:
+        with SQLiteReplayStore.open(tmp_path / "used.db") as opened:
+            yield opened
+
+
+def test_a_store_shared_by_verifiers_of_unlike_leeways_forgets_nothing_too_early(store: ReplayStore) -> None:
+    """The strict one's purge would otherwise make the token fresh for the patient one."""
+    url = "https://api.example.com/a"
+    token, now = token_for(Action("a", "GET", url, {}), now=1000), [1000]
+
+    def verifier(leeway: int) -> TokenVerifier:
+        keys = {SIGNER.public_key.key_id: SIGNER.public_key}
+        return TokenVerifier(keys, AUDIENCE, store, leeway=leeway, clock=lambda: now[0])
+
+    claims = verifier(0).authorize(token, Outgoing("GET", url, {}))
+    assert isinstance(claims, Claims)
+    now[0] = claims.exp + 1
+    store.purge(EpochSeconds(now[0]))
+    again = verifier(60).authorize(token, Outgoing("GET", url, {}))
+    assert isinstance(again, Refusal)
+    assert again.code == "already_consumed"
+
+
+def answered(body: bytes, kind: str, secret: str) -> str:
+    answer = Answer(200, (("content-type", kind),), body)
+    return response_to_json(executed(answer, route_to("127.0.0.1:1"), Redactor([secret]))).decode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_secret_echoed_in_wide_letters_is_withheld(encoding: str) -> None:
+    """With zeros between its letters it is good UTF-8."""
+    said = answered(f"your key is {LONG}".encode(encoding), "text/plain", LONG)
+    assert "holds a credential" in said
+    assert LONG not in said.replace("\\u0000", "")
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        quote(quote(AWKWARD, safe=""), safe=""),
+        AWKWARD.replace('"', '\\"').replace("&", "\\u0026").replace("<", "\\u003c"),
+        AWKWARD.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;").replace('"', "&quot;"),
+        AWKWARD.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;").replace('"', "&#34;"),
+        AWKWARD.replace("&", "&amp;").replace("<", "&lt;"),
+    ],
+    ids=["a url in a url", "json as Go writes it", "html 39", "html 34", "html without quotes"],
+)
+def test_a_secret_echoed_in_an_ordinary_spelling_is_redacted(echo: str) -> None:
+    assert Redactor([AWKWARD]).text(f"<a>{echo}</a>") == "<a>[redacted]</a>"
+
+
+def test_the_beginning_of_a_secret_is_not_quoted_in_a_note() -> None:
+    """A name that stands twice was quoted, cut: half a secret is not found any more."""
+    member = json.dumps({LONG: 1})[1:-1]
+    assert LONG[:30] not in answered(f"{{{member},{member}}}".encode(), "application/json", LONG)
+
+
+def test_a_grandchild_of_a_command_cannot_hold_a_request_up() -> None:
+    """It was in a session of its own, so that killing the group left it, and it held the pipe open."""
+    late = ("sh", "-c", "setsid sleep 20 & echo secret-of-the-command")
+    began = time.monotonic()
+    with pytest.raises(SecretUnavailable, match="did not end within"):
+        read_secret(Source(command=late, timeout=0.2))
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("url", ["redis://:pa#ss@host:6379/0", "redis://:pass/word@host", "http://pass@host"])
+def test_a_password_in_a_wrong_redis_url_is_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    text = json.dumps(
+        {
+            "audience": AUDIENCE,
+            "listen": {"address": "127.0.0.1:0"},
+            "keys": {"files": ["token.pub"]},
+            "store": {"redis": {"env": "REDIS_URL"}},
+            "routes": [{"name": "a", "host": "api.example.com", "methods": ["GET"]}],
+        }
+    )
+    with pytest.raises(ReplayStoreError, match="'REDIS_URL' holds no URL") as caught:
+        replay_store(load_broker_config(text))
+    assert "pa" not in str(caught.value).replace("redis://host", "")
+    assert caught.value.__cause__ is None
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    service = Upstream()
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def broker(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    folder = keys_folder(tmp_path_factory.mktemp("attacked"))
+    text = f"""\
+audience: {AUDIENCE}
+listen: {{address: "127.0.0.1:0", receive_seconds: 1, max_connections: 8}}
+keys: {{files: [token.pub]}}
+store: {{sqlite: used.db}}
+routes:
+  - {{name: svc, host: "{upstream.authority}", methods: [GET, POST], plain_http: true,
+      allow_networks: [127.0.0.0/8], timeouts: {{read_seconds: 3}}}}
+"""
+    process = BrokerProcess(folder, text)
+    try:
+        yield process
+    finally:
+        assert process.stop() == 0
+
+
+def talk(broker: BrokerProcess, *pieces: bytes, receive_buffer: int = 0) -> socket.socket:
+    connection = socket.socket()
+    if receive_buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.settimeout(15)
+    connection.connect(("127.0.0.1", broker.port))
+    for piece in pieces:
+        connection.sendall(piece)
+    return connection
+
+
+def all_of(connection: socket.socket) -> bytes:
+    data = b""
+    with connection:
+        try:
+            while part := connection.recv(65536):
+                data += part
+        except ConnectionError:
+            pass
+    return data
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+HALF = b"POST /v1/execute HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+
+
+@pytest.mark.parametrize("second", [b"G", HALF], ids=["half a line", "no body"])
+def test_a_second_request_on_a_connection_cannot_hold_it_for_ever(
+    broker: BrokerProcess, second: bytes
+) -> None:
+    """The time for a request to arrive was counted for the first one only."""
+    answer = all_of(talk(broker, HEALTH + second))
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer.lower()
+
+
+def test_many_requests_without_reading_an_answer_hold_no_connection(broker: BrokerProcess) -> None:
+    connection = talk(broker, receive_buffer=2048)
+    with connection, pytest.raises(ConnectionError):  # it is cut
+        _flood(connection)
+
+
+def _flood(connection: socket.socket) -> None:
+    for _ in range(100_000):
+        connection.sendall(HEALTH * 100)
+
+
+def test_junk_behind_a_request_in_flight_is_not_answered_as_not_taken(
+    broker: BrokerProcess, upstream: Upstream
+) -> None:
+    """400 says that nothing was sent; an authorizer would let the action be proposed, and sent, once more."""
+    body = request_for("POST", f"http://{upstream.authority}/silent").to_json()
+    head = (
+        "POST /v1/execute HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    upstream.arrived.clear()
+    connection = talk(broker, head.encode() + body)
+    assert upstream.arrived.wait(10)
+    connection.sendall(b"junk")
+    answer: Any = all_of(connection)
+    assert not answer.startswith(b"HTTP/1.1 4")
