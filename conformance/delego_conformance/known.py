@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Container
 from pathlib import Path
+from typing import Final
 
 from delego_conformance.errors import KnownFailuresError
+
+MAX_BYTES: Final = 4 * 1024 * 1024  # of a file
 
 
 def load_known(path: Path, ids: Container[str]) -> dict[str, str]:
     """Vector id → reason. ``ids`` are those that exist. Raises KnownFailuresError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:  # a device, or the wrong file
+            raise KnownFailuresError(str(path), f"is larger than {MAX_BYTES} bytes")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise KnownFailuresError(str(path), f"cannot be read: {reason}") from None

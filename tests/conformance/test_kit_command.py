@@ -23,6 +23,8 @@ from delego_conformance.vectors import load_vectors
 KIT: Final = [sys.executable, "-m", "delego_conformance"]
 OURS: Final = [sys.executable, "-m", "delego_conformance.adapters.delego_spec"]
 FEW: Final = ["--id", "FP-000*"]
+PINNED: Final = "051bae652ac13aa7eda6389a289e084c3414f9cd2b229544a679b47b21003d06"
+ONE_RIGHT: Final = f"send(request, ok={{'action_fingerprint': '{PINNED}'}})"  # for every action
 
 
 def kit(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -130,25 +132,31 @@ def test_a_list_of_known_failures_is_heeded(tmp_path: Path) -> None:
 
 def test_known_failures_alone_may_give_zero_where_that_is_asked_for(tmp_path: Path) -> None:
     known = tmp_path / "known"
-    wrong = program("send(request, ok={})")
+    wrong = program(ONE_RIGHT)
     sent = json.loads(kit("run", *FEW, "--report", "json=-", "--", *wrong).stdout)["results"]
     failed = [one["id"] for one in sent if one["verdict"] not in ("pass", "not claimed")]
     assert len(failed) > 2
     known.write_text("".join(f"{one}  because\n" for one in failed))
     asked = ["run", *FEW, "-q", "--known", str(known), "--accept-known", "--"]
-    assert kit(*asked, *wrong).returncode == 0
+    accepted = kit(*asked, *wrong)
+    assert accepted.returncode == 0
+    assert f"{len(failed)} known failures accepted; the verdict stays what it is" in accepted.stderr
     known.write_text("".join(f"{one}  because\n" for one in failed[1:]))
     assert kit(*asked, *wrong).returncode == 3, "one failure is new"
     assert kit("run", "--accept-known", "--", *wrong).returncode == 2
 
 
-def test_accepted_failures_are_counted_aloud(tmp_path: Path) -> None:
+def test_a_list_of_everything_does_not_let_a_program_pass_that_passes_nothing(tmp_path: Path) -> None:
     known = tmp_path / "known"
-    known.write_text("".join(f"FP-000{number}  because\n" for number in range(1, 10)))
-    wrong = program("send(request, ok={})")
-    done = kit("run", *FEW, "-q", "--known", str(known), "--accept-known", "--", *wrong)
-    assert done.returncode == 0
-    assert "9 known failures accepted; the verdict stays what it is" in done.stderr
+    known.write_text("".join(f"{vector.id}  because\n" for vector in load_vectors()))
+    asked = ["run", *FEW, "-q", "--known", str(known), "--accept-known", "--"]
+    assert kit(*asked, *program("send(request, error={'message': 'x'})")).returncode == 3
+
+
+def test_a_file_of_known_failures_that_never_ends_is_refused() -> None:
+    done = kit("run", *FEW, "--known", os.devnull.replace("null", "zero"), "--", *OURS)
+    assert done.returncode == 1
+    assert "is larger than" in line_of(done)
 
 
 def test_options_behind_the_command_belong_to_the_command() -> None:

@@ -445,19 +445,7 @@ for slug, comment, callback, code, exp in (
 ):  # fmt: skip
     said = f"{comment} What is checked first is the answer."
     case(f"first-{slug}", said, callback, refused(code), "7.3-7", exp=exp)
-case(
-    "nonce-longer",
-    "The nonce that was sent out, and more behind it; soundly signed.",
-    signed(nonce=f"{YES['nonce']}0"),
-    refused("nonce"),
-    "7.3-7",
-    flags=("Replay",),
-)
-case(
-    "ts-before-1970",
-    "A time before 1970 is no time that could have been signed: of no form, before it is stale.",
-    signed(ts="1969-12-31T23:59:59.000000+00:00"),
-    refused("malformed"),
-    "7.3-7 7.3-15",
-    flags=("TimeSpelling",),
-)
+case("nonce-longer", "The nonce that was sent out, and more behind it; soundly signed.",
+     signed(nonce=f"{YES['nonce']}0"), refused("nonce"), "7.3-7", flags=("Replay",))  # fmt: skip
+case("ts-before-1970", "A time before 1970 is no time that could have been signed: of no form, before it is stale.",
+     signed(ts="1969-12-31T23:59:59.000000+00:00"), refused("malformed"), "7.3-7 7.3-15", flags=("TimeSpelling",))  # fmt: skip
