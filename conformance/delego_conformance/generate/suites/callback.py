@@ -443,8 +443,14 @@ for slug, comment, callback, code, exp in (
     ("key-and-time", "A stranger's key, and too late.", BOB, "kid", 0),
     ("signature-and-time", "A bad signature, and too late.", {**YES, "signature": "00" * 64}, "signature", 0),
 ):  # fmt: skip
-    said = f"{comment} What is checked first is the answer."
-    case(f"first-{slug}", said, callback, refused(code), "7.3-7", exp=exp)
+    case(
+        f"first-{slug}",
+        f"{comment} The first failure is the answer.",
+        callback,
+        refused(code),
+        "7.3-7",
+        exp=exp,
+    )
 case("nonce-longer", "The nonce that was sent out, and more behind it; soundly signed.",
      signed(nonce=f"{YES['nonce']}0"), refused("nonce"), "7.3-7", flags=("Replay",))  # fmt: skip
 case("ts-before-1970", "A time before 1970 is no time that could have been signed: of no form, before it is stale.",
