@@ -398,14 +398,10 @@ for slug, comment, ts, now, exp, code in TIMES:
 # --- form -------------------------------------------------------------------------------------------------
 
 for name in YES:
-    case(
-        f"{name.replace('_', '-')}-missing",
-        f"A callback without {name}.",
-        {other: value for other, value in YES.items() if other != name},
-        refused("malformed"),
-        "7.3-14 7.3-3" if name == "kid" else "7.3-14 7.3-7",
-        flags=("MissingMember",),
-    )
+    less = {other: value for other, value in YES.items() if other != name}
+    clauses = "7.3-14 7.3-3" if name == "kid" else "7.3-14 7.3-7"
+    slug = f"{name.replace('_', '-')}-missing"
+    case(slug, f"A callback without {name}.", less, refused("malformed"), clauses, flags=("MissingMember",))
 TEXT: Final = json.dumps(YES)
 FORMS: list[tuple[str, str, JSONObject | str]] = [
     ("decision-in-capitals", "APPROVE is no decision.", signed(decision="APPROVE")),
@@ -443,14 +439,8 @@ for slug, comment, callback, code, exp in (
     ("key-and-time", "A stranger's key, and too late.", BOB, "kid", 0),
     ("signature-and-time", "A bad signature, and too late.", {**YES, "signature": "00" * 64}, "signature", 0),
 ):  # fmt: skip
-    case(
-        f"first-{slug}",
-        f"{comment} The first failure is the answer.",
-        callback,
-        refused(code),
-        "7.3-7",
-        exp=exp,
-    )
+    said = f"{comment} The first failure is the answer."
+    case(f"first-{slug}", said, callback, refused(code), "7.3-7", exp=exp)
 case("nonce-longer", "The nonce that was sent out, and more behind it; soundly signed.",
      signed(nonce=f"{YES['nonce']}0"), refused("nonce"), "7.3-7", flags=("Replay",))  # fmt: skip
 case("ts-before-1970", "A time before 1970 is no time that could have been signed: of no form, before it is stale.",
