@@ -8,6 +8,7 @@ or wrong in any line proves nothing about any token: every token is refused unti
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class RevocationList:
     def _change(self, change: Callable[[list[Revoked]], list[Revoked]]) -> int:
         # Only who writes needs the ledger's files and locks.
         from delego_ledger.errors import DelegoLedgerError
-        from delego_ledger.files import write_atomically
+        from delego_ledger.files import PRIVATE, write_atomically
         from delego_ledger.locks import FileLock
 
         try:
@@ -105,9 +106,11 @@ class RevocationList:
                 before = self._read() if os.path.lexists(self._path) else None
                 after = change(list(before or ()))
                 if before != after:
-                    write_atomically(self._path, _text(after), overwrite=True)
+                    # Under its old mode: a gateway of another user has to read it, or refuses every token.
+                    mode = PRIVATE if before is None else stat.S_IMODE(self._path.stat().st_mode)
+                    write_atomically(self._path, _text(after), overwrite=True, mode=mode)
                 return len(after) - len(before or ())
-        except (DelegoLedgerError, OSError) as error:
+        except (DelegoLedgerError, OSError, ValueError) as error:  # ValueError: a path without a name
             raise RevocationError(f"the revocation list cannot be changed: {why(error)}") from None
 
     def _read(self) -> list[Revoked]:

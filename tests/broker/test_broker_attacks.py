@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from delego_broker.errors import ReplayStoreError, SecretUnavailable
+from delego_broker.errors import ListenError, ReplayStoreError, RevocationError, SecretUnavailable
 from delego_broker.gateway.config import load_broker_config
 from delego_broker.gateway.redaction import Redactor
 from delego_broker.gateway.results import Answer, executed
 from delego_broker.gateway.secrets import read_secret
-from delego_broker.gateway.serve import replay_store
+from delego_broker.gateway.sending import Sender
+from delego_broker.gateway.serve import replay_store, serve
+from delego_broker.gateway.service import Gateway
 from delego_broker.gateway.settings import Source
 from delego_broker.replay import MemoryReplayStore, ReplayStore
+from delego_broker.revocation import RevocationList
 from delego_broker.sqlite_replay import SQLiteReplayStore
 from delego_broker.verifier import Outgoing, Refusal, TokenVerifier
 from delego_spec.action import Action
@@ -208,3 +214,71 @@ def test_junk_behind_a_request_in_flight_is_not_answered_as_not_taken(
     connection.sendall(b"junk")
     answer: Any = all_of(connection)
     assert not answer.startswith(b"HTTP/1.1 4")
+
+
+def test_a_name_that_does_not_resolve_keeps_no_other_from_being_looked_up(upstream: Upstream) -> None:
+    """Each request for it held a thread of the few in which names are looked up."""
+    evil = route_to("evil.example", name="evil", plain_http=False, connect_timeout=0.2)
+    good = route_to(upstream.authority.replace("127.0.0.1", "localhost"), name="good", connect_timeout=10)
+    over, hanging = threading.Event(), []
+
+    def looked_up(host: str) -> list[str]:
+        if host == "evil.example":
+            hanging.append(host)
+            over.wait(20)
+        return ["127.0.0.1"]
+
+    async def resolver(host: str, port: int) -> list[str]:
+        return await asyncio.get_running_loop().run_in_executor(None, looked_up, host)
+
+    async def run() -> tuple[bytes, list[bytes]]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        verifier = TokenVerifier({SIGNER.public_key.key_id: SIGNER.public_key}, AUDIENCE, MemoryReplayStore())
+        routes = (evil, good)
+        gateway = Gateway(routes, verifier, Sender(routes, resolver=resolver), log=lambda _: None)
+        try:
+            wanted = [request_for("GET", "https://evil.example/a") for _ in range(8)]
+            refused = await asyncio.gather(*map(gateway.execute, wanted))
+            return await gateway.execute(request_for("GET", f"http://{good.host}/echo")), refused
+        finally:
+            over.set()
+            await gateway.aclose()
+
+    answer, refused = asyncio.run(run())
+    assert json.loads(answer)["executed"] is True
+    assert all(b"was not resolved in" in one for one in refused)
+    assert len(hanging) == 1
+
+
+@pytest.mark.parametrize("name", ["token.pub", "used.db", "revoked.jsonl"])
+def test_a_gateway_does_not_begin_with_a_file_that_everybody_can_write(name: str, tmp_path: Path) -> None:
+    keys_folder(tmp_path)
+    (tmp_path / "revoked.jsonl").touch()
+    SQLiteReplayStore.open(tmp_path / "used.db").close()
+    (tmp_path / name).chmod(0o666)
+    text = json.dumps(
+        {
+            "audience": AUDIENCE,
+            "listen": {"address": "127.0.0.1:0"},
+            "keys": {"files": ["token.pub"]},
+            "store": {"sqlite": "used.db"},
+            "revocations": "revoked.jsonl",
+            "routes": [{"name": "a", "host": "api.example.com", "methods": ["GET"]}],
+        }
+    )
+    with pytest.raises(ListenError, match="can be written by everybody"):
+        serve(load_broker_config(text, folder=tmp_path), on_event=lambda _: None)
+
+
+def test_revoking_does_not_take_the_list_from_a_gateway_of_another_user(tmp_path: Path) -> None:
+    """It came out as 0600 of whoever revoked, and every token was refused."""
+    path = tmp_path / "revoked.jsonl"
+    path.touch()
+    path.chmod(0o644)
+    assert RevocationList(path).revoke("a", EpochSeconds(4_000_000_000))
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_list_without_a_name_is_refused_as_one() -> None:
+    with pytest.raises(RevocationError, match="cannot be changed"):
+        RevocationList("/").revoke("a", EpochSeconds(4_000_000_000))

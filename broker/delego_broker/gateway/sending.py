@@ -97,6 +97,7 @@ class Sender:
     def __init__(self, routes: Iterable[Route], *, resolver: Resolver = system_resolver) -> None:
         """Reads the certificates to trust. Raises DelegoBrokerError where a ``ca_file`` cannot be used."""
         self._resolver = resolver
+        self._asked: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._transports = {
             route.name: httpx2.HTTPTransport(
                 verify=_tls(route), trust_env=False, http2=False, retries=0, limits=_LIMITS
@@ -110,7 +111,7 @@ class Sender:
         host, port = host_and_port(prepared.authority, _PORTS[route.scheme])
         try:
             async with asyncio.timeout(route.connect_timeout):
-                found = await checked_addresses(host, port, route.allow_networks, self._resolver)
+                found = await checked_addresses(host, port, route.allow_networks, self._resolve)
         except TimeoutError:
             return Refused("unsupported", f"{host!r:.80} was not resolved in {route.connect_timeout:g} s")
         except (OSError, ValueError) as error:
@@ -120,6 +121,21 @@ class Sender:
         if route.plain_http and not all(map(is_loopback_address, found)):
             return Refused("unsupported", f"{host!r:.80} is not loopback, and plain http goes nowhere else")
         return found
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        """A name that does not resolve holds one thread, however many requests wait for it; else they would
+        soon hold all threads, and no other host could be looked up."""
+        place = host, port
+
+        def answered(asked: asyncio.Future[list[str]]) -> None:
+            del self._asked[place]
+            if not asked.cancelled():
+                asked.exception()  # looked at, also when nobody waits for it any more
+
+        if place not in self._asked:
+            self._asked[place] = asyncio.ensure_future(self._resolver(host, port))
+            self._asked[place].add_done_callback(answered)
+        return await asyncio.shield(self._asked[place])
 
     def send(
         self, prepared: Prepared, addresses: list[str], injected: Injected, jti: str, attempt: Attempt

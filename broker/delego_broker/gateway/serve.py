@@ -7,12 +7,15 @@ import contextlib
 import logging
 import signal
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from delego_broker.errors import KeySourceError, MissingExtra, ReplayStoreError
+from delego_broker.errors import KeySourceError, ListenError, MissingExtra, ReplayStoreError
 from delego_broker.gateway.listening import bind, release, server_tls, shown_address
 from delego_broker.gateway.secrets import read_secret
 from delego_broker.gateway.settings import BrokerConfig
@@ -93,6 +96,9 @@ def serve(config: BrokerConfig, *, on_event: Events) -> None:
     ``on_event`` gets ``{"event": "listening", "address"}``, one object for each request, and ``{"event":
     "stopped"}``; each with ``ts``. Raises DelegoBrokerError where it cannot begin.
     """
+    for path in (*config.keys.files, config.keys.jwks_file, config.sqlite, config.revocations):
+        if path is not None:
+            _refuse_writable_by_all(path)
     keys = key_source(config)
     keys.table(None)  # a gateway without keys would refuse everything: say so now
     store = replay_store(config)
@@ -112,6 +118,8 @@ async def _serve(
     config: BrokerConfig, verifier: TokenVerifier, keys: KeySource, bound: socket.socket, on_event: Events
 ) -> None:
     listen = config.listen
+    # Names are looked up in these threads, one for each host at a time; and bearers are read.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(len(config.routes) + 32))
 
     def log(members: JSONObject) -> None:
         on_event({"ts": format_ts(Micros(time.time_ns() // 1000)), **members})
@@ -144,6 +152,18 @@ async def _serve(
                 await asyncio.wait(ended, timeout=5)
             await gateway.aclose()
             log({"event": "stopped"})
+
+
+def _refuse_writable_by_all(path: Path) -> None:
+    """Whoever can write them can add a key, take a revocation back, or make a used token good again."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # whoever opens it says it better, or makes it
+    if mode & stat.S_IWOTH:
+        raise ListenError(
+            f"{str(path)!r:.300} can be written by everybody (mode {stat.S_IMODE(mode):04o}); make it 0644"
+        )
 
 
 class _Server(uvicorn.Server):
