@@ -68,6 +68,7 @@ def build_app(gateway: Gateway, listen: Listen, keys: KeySource, *, log: Log) ->
         status = error.status if isinstance(error, _NotTaken) else 500
         log({"event": "not_taken", "status": status, "outcome": "rejected"})
         response = _json(status, {"error": str(error) if isinstance(error, _NotTaken) else "fault"})
+        response.headers["connection"] = "close"  # what is left of the body is not read
         if status == 401:
             response.headers["www-authenticate"] = "Bearer"
         return response

@@ -1,5 +1,5 @@
 """HTTP on a connection, with the limits that uvicorn does not have: how long a request may take to arrive and
-its answer to be fetched, how many connections there may be, and one request on each."""
+its answer to be fetched, and how many connections there may be."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_HEAD = 16 * 1024  # bytes of request line and headers
-# On every answer. On a kept connection a second request could begin, and never end, behind the first one.
-ONE_REQUEST = [("connection", "close")]
 
 
 def bounded_protocol(receive_timeout: float, max_connections: int) -> type[asyncio.Protocol]:
-    """A protocol class for uvicorn, for servers that send ``ONE_REQUEST``. ``receive_timeout``: seconds from
-    the first moment to the last byte of a request, and for its answer to be taken; a connection that takes
-    longer is cut."""
+    """A protocol class for uvicorn. ``receive_timeout``: seconds for a request to arrive, from the first
+    moment or the end of the answer before it to its last byte, and for what is written to be taken; a
+    connection that takes longer is cut."""
 
     class BoundedProtocol(H11Protocol):
         _deadline: asyncio.TimerHandle | None = None
@@ -26,17 +24,24 @@ def bounded_protocol(receive_timeout: float, max_connections: int) -> type[async
             if len(self.connections) > max_connections:
                 transport.abort()
                 return
-            self._deadline = self.loop.call_later(receive_timeout, transport.abort)
+            self._settle()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self.cycle is not None and not self.cycle.more_body:
-                self._clear()
+            self._settle()
 
         def on_response_complete(self) -> None:
-            super().on_response_complete()
             self._clear()
-            self._deadline = self.loop.call_later(receive_timeout, self.transport.abort)
+            super().on_response_complete()  # a request that stands behind it begins here
+            self._settle()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._settle()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._settle()
 
         def send_400_response(self, msg: str) -> None:
             # What follows a whole request is junk, but the request is being executed: a status that says that
@@ -49,6 +54,15 @@ def bounded_protocol(receive_timeout: float, max_connections: int) -> type[async
         def connection_lost(self, exc: Exception | None) -> None:
             self._clear()
             super().connection_lost(exc)
+
+        def _settle(self) -> None:
+            """Time runs except while a whole request is executed."""
+            cycle = self.cycle
+            executing = cycle is not None and not cycle.more_body and not cycle.response_complete
+            if executing and not self.flow.write_paused:
+                self._clear()
+            elif self._deadline is None:
+                self._deadline = self.loop.call_later(receive_timeout, self.transport.abort)
 
         def _clear(self) -> None:
             if self._deadline is not None:

@@ -33,7 +33,7 @@ try:
     import uvicorn
 
     from delego_broker.gateway.app import build_app
-    from delego_broker.gateway.protocol import MAX_HEAD, ONE_REQUEST, bounded_protocol
+    from delego_broker.gateway.protocol import MAX_HEAD, bounded_protocol
     from delego_broker.gateway.sending import Sender
     from delego_broker.gateway.service import Gateway
 except ModuleNotFoundError as error:
@@ -137,7 +137,6 @@ async def _serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        headers=ONE_REQUEST,
         h11_max_incomplete_event_size=MAX_HEAD,
         timeout_graceful_shutdown=listen.stop_timeout,
         ssl_context_factory=None if tls is None else lambda *_: tls,
