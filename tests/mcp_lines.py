@@ -34,12 +34,14 @@ rules:
 class Gateway:
     """A running gateway in front of the server that misbehaves."""
 
-    def __init__(self, home: Path, effects: Path, options: Sequence[str]) -> None:
+    def __init__(
+        self, home: Path, effects: Path, options: Sequence[str], *, command: Sequence[str] | None = None
+    ) -> None:
         words = [sys.executable, "-m", "delego_cli", "--home", str(home), "mcp-gateway", "--server", "evil"]
         server = ["--", sys.executable, str(HERE / "mcp_evil.py"), str(effects)]
         self.home = home
         self.process = subprocess.Popen(
-            [*words, *options, *server],
+            list(command) if command is not None else [*words, *options, *server],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

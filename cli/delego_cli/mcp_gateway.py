@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,6 +12,9 @@ from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.mcp_wrap import unwrap, wrap
 from delego_cli.verbs import SETTINGS, Session, home_option, json_option, verb
+
+if TYPE_CHECKING:
+    from delego_agent.gateway.downstream import Command
 
 MAX_SECONDS: Final = 86_400.0
 
@@ -42,6 +46,7 @@ command.add_command(unwrap)
         "delego mcp-gateway -- uvx mcp-server-time",
         'delego mcp-gateway --server files --instruction "tidy my notes" -- npx server-filesystem notes',
         "delego mcp-gateway --hold 0 -- python my_server.py",
+        "delego mcp-gateway --config servers.yaml",
     ),
     group=command,
 )
@@ -83,9 +88,18 @@ command.add_command(unwrap)
     default=True,
     help="Add the tool 'delego_begin_task', with which the agent passes on the person's words.",
 )
-@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARGS]...")
-def run(session: Session, argv: tuple[str, ...], server: str | None, **options: Any) -> ExitCode:
-    """Start an MCP server and stand in front of it, on this process's standard streams.
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Many servers at once: a YAML file with 'servers', or a client's .mcp.json.",
+)
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARGS]...")
+def run(
+    session: Session, argv: tuple[str, ...], server: str | None, config_file: Path | None, **options: Any
+) -> ExitCode:
+    """Start an MCP server, or many, and stand in front of it, on this process's standard streams.
 
     A call is the action CALL mcp://NAME/TOOL with its arguments as params; a resource is READ
     mcp://NAME/resource/URI, a prompt GET mcp://NAME/prompt/PROMPT. What the policy allows is sent on once;
@@ -94,17 +108,11 @@ def run(session: Session, argv: tuple[str, ...], server: str | None, **options: 
     The words of the person come from the call's _meta["delego/instruction"], else from the tool
     'delego_begin_task', else from --instruction.
     """
-    from delego_agent.gateway.downstream import Command
     from delego_agent.gateway.gate import GateOptions
-    from delego_agent.gateway.naming import server_name
     from delego_agent.gateway.stdio import StdioOptions, serve_stdio
     from delego_authorizer.values import check_principal
 
-    name = server if server is not None else server_name(Path(argv[0]).stem)
-    if server is not None and server_name(server) != server:
-        raise click.UsageError(
-            f"--server {server!r:.80} is no name for actions; write {server_name(server)!r}"
-        )
+    servers = _servers(argv, server, config_file)
     gate = GateOptions(
         principal=check_principal(options["principal"]),
         hold=options["hold"],
@@ -112,13 +120,30 @@ def run(session: Session, argv: tuple[str, ...], server: str | None, **options: 
         unasked=options["without_instruction"],
     )
     stdio = StdioOptions(
-        server=name,
-        command=Command(argv, {}),
+        servers=servers,
         gate=gate,
         instruction=options["instruction"] or None,
         pinning=options["pin"],
         begin_task=options["begin_task"],
     )
     if not serve_stdio(session.home_path, stdio):
-        raise CommandError(f"the server {name!r} has ended")
+        raise CommandError(f"no server runs any more: {', '.join(servers)}")
     return ExitCode.YES
+
+
+def _servers(argv: tuple[str, ...], server: str | None, config_file: Path | None) -> Mapping[str, Command]:
+    from delego_agent.gateway.downstream import Command
+    from delego_agent.gateway.naming import server_name
+    from delego_agent.gateway.servers import read_servers
+
+    if config_file is not None:
+        if argv or server is not None:
+            raise click.UsageError("--config names the servers; leave out --server and the command")
+        return read_servers(config_file)
+    if not argv:
+        raise click.UsageError("a command is missing: write it after --, or name a file with --config")
+    if server is not None and server_name(server) != server:
+        raise click.UsageError(
+            f"--server {server!r:.80} is no name for actions; write {server_name(server)!r}"
+        )
+    return {server or server_name(Path(argv[0]).stem): Command(argv, {})}

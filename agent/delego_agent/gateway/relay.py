@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from delego_agent.errors import DelegoAgentError
@@ -104,10 +104,9 @@ class Relay:
                 raise line.error()
             message = parse(line)
         except WireError as error:
-            known = error.ids[0] if len(error.ids) == 1 else None
             with self._mutex:
-                known = None if known is not None and key_of(known) in self._open else known
-            self._to_client(error_answer(known, error.code, f"refused: {error.problem}"))
+                answer = refuse_line(error, self._open)
+            self._to_client(answer)
             return
         if "method" not in message:
             self._answer_of_client(message)
@@ -166,7 +165,7 @@ class Relay:
 
     def _list_tools(self, message: Message) -> None:
         try:
-            self._book.learn(self._downstream(), message)
+            self._book.learn(self.downstream(), message)
             ticket = self._to_server(message)
             while not ticket.wait(1.0):
                 if self._leaving:
@@ -183,7 +182,7 @@ class Relay:
         params = message.get("params", {})
         if message["method"] == "tools/call":
             if params.get("name") == BEGIN_TASK and self._book.adds_task:
-                self._reply(message, self._begin_task(message))
+                self._reply(message, self.begin_task(message))
                 return
             if "task" in params:
                 text = "calls that run as MCP tasks are not passed on; call without 'task'"
@@ -201,7 +200,7 @@ class Relay:
             if self._leaving:
                 call.left.set()
         if message["method"] == "tools/call":
-            held = self._book.objection(self._downstream(), message)
+            held = self._book.objection(self.downstream(), message)
             if held is not None:
                 self._reply(message, held.answer(message))
                 return
@@ -213,7 +212,7 @@ class Relay:
 
     def _call(self, message: Message) -> Call:
         params = dict(message.get("params", {}))
-        named = name_request(self._downstream().name, message["method"], params)
+        named = name_request(self.downstream().name, message["method"], params)
         meta = fields_of(params.get("_meta"))
         given = meta.get(INSTRUCTION)
         if given is not None and (type(given) is not str or not given.strip()):
@@ -244,7 +243,8 @@ class Relay:
 
         return report
 
-    def _begin_task(self, message: Message) -> Message:
+    def begin_task(self, message: Message) -> Message:
+        """The answer to the added tool; from now on calls carry its words."""
         words = fields_of(message["params"].get("arguments")).get("instruction")
         if type(words) is not str or not words.strip():
             text = "'instruction' must be the person's words"
@@ -266,7 +266,7 @@ class Relay:
 
     def _guarded_notice(self, message: Message) -> None:
         """What a vendor made up is decided like a request; nobody waits for a person about it."""
-        named = name_request(self._downstream().name, message["method"], message.get("params", {}))
+        named = name_request(self.downstream().name, message["method"], message.get("params", {}))
         instruction = self._task or self._instruction
         call = Call(named, Forwarding(lambda: self._to_server(message)), instruction, lambda *_: None)
         call.left.set()
@@ -285,7 +285,7 @@ class Relay:
         self._send_quietly(message)
         if call is not None and call.forwarding.ticket is not None:
             why = "the client cancelled it, and the server did not answer after that"
-            timer = threading.Timer(CANCEL_GRACE, self._downstream().give_up, (request_id, why))
+            timer = threading.Timer(CANCEL_GRACE, self.downstream().give_up, (request_id, why))
             timer.daemon = True
             timer.start()
 
@@ -328,13 +328,14 @@ class Relay:
 
     # --- inside -----------------------------------------------------------------------------------------
 
-    def _downstream(self) -> Downstream:
+    def downstream(self) -> Downstream:
+        """The server. Raises ServerError where none was started."""
         if self.server is None:
             raise ServerError("no server is running")
         return self.server
 
     def _to_server(self, message: Message, on_done: Callable[[Ticket], None] | None = None) -> Ticket:
-        return self._downstream().send(message, on_done)
+        return self.downstream().send(message, on_done)
 
     def _send_quietly(self, message: Message) -> None:
         try:
@@ -371,6 +372,12 @@ class Relay:
                     self._idle.notify_all()
 
         threading.Thread(target=guarded, name="delego-mcp-call", daemon=True).start()
+
+
+def refuse_line(error: WireError, open_ids: Collection[tuple[bool, RequestId]]) -> Message:
+    """The answer to a line that is no message; with its id where that is plain, and no open request's."""
+    known = error.ids[0] if len(error.ids) == 1 and key_of(error.ids[0]) not in open_ids else None
+    return error_answer(known, error.code, f"refused: {error.problem}")
 
 
 def _is_vendors(method: Any) -> bool:

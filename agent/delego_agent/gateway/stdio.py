@@ -1,4 +1,4 @@
-"""The gateway between a client on its own standard streams and one server it starts."""
+"""The gateway between a client on its own standard streams and the servers it starts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from delego_agent.gateway.downstream import Command, Downstream
 from delego_agent.gateway.gate import Gate, GateOptions
+from delego_agent.gateway.hub import Hub
 from delego_agent.gateway.pins import PinStore
 from delego_agent.gateway.relay import Relay
 from delego_agent.gateway.toolbook import Pinning, ToolBook
@@ -25,10 +27,9 @@ DRAIN: Final = 10.0  # seconds for what has to be recorded at the end
 
 @dataclass(frozen=True, slots=True)
 class StdioOptions:
-    """What an operator may set for one server."""
+    """What an operator may set."""
 
-    server: str  # its name in actions: mcp://<server>/…
-    command: Command
+    servers: Mapping[str, Command]  # by their names in actions: mcp://<server>/…
     gate: GateOptions = field(default_factory=GateOptions)
     instruction: str | None = None
     pinning: Pinning = "first"
@@ -54,45 +55,64 @@ class _Writer:
 
 
 def serve_stdio(home: Path, options: StdioOptions) -> bool:
-    """Serve until the client leaves (True) or the server ends (False).
+    """Serve until the client leaves (True) or the last server ends (False).
 
-    Raises ServerError where the server cannot be started, and what ``Home.authorizer`` raises.
+    Raises ServerError where a server cannot be started, and what ``Home.authorizer`` raises.
     """
-    stop = threading.Event()
-    lost = threading.Event()
+    stop, lost = threading.Event(), threading.Event()
     gate = Gate(home, options.gate)
+    started: list[Downstream] = []
+    relays: dict[str, Relay] = {}
     try:
-        store = PinStore(home)
-        book = ToolBook(options.server, store, _log, pinning=options.pinning, adds_task=options.begin_task)
-        relay = Relay(gate, book, _Writer(1, stop), _log, options.instruction)
+        many = len(options.servers) > 1
+        to_client = _Writer(1, stop)
+        hub = Hub(to_client, _log, adds_task=options.begin_task) if many else None
+        for name in options.servers:
+            book = ToolBook(
+                name, PinStore(home), _log, pinning=options.pinning, adds_task=options.begin_task and not many
+            )
+            sink = to_client if hub is None else hub.sink(name)
+            relays[name] = Relay(gate, book, sink, _log, options.instruction)
+            if hub is not None:
+                hub.add(name, relays[name])
+        running = set(options.servers)
 
         def ended(server: Downstream) -> None:
-            if not stop.is_set():
-                _log(f"server {server.name!r} {server.ended}")
+            if stop.is_set():
+                return
+            _log(f"server {server.name!r} {server.ended}")
+            running.discard(server.name)
+            if not running:
                 lost.set()
                 stop.set()
 
-        server = Downstream(options.server, options.command, relay.from_server, ended, _log)
-        relay.server = server
+        for name, command in options.servers.items():
+            relays[name].server = Downstream(name, command, relays[name].from_server, ended, _log)
+            started.append(relays[name].downstream())
+            started[-1].start()
+        front = hub if hub is not None else next(iter(relays.values()))
         with _signals(stop):
-            server.start()
             threading.Thread(
-                target=_read_client, args=(relay, stop), name="delego-mcp-client", daemon=True
+                target=_read_client, args=(front, stop), name="delego-mcp-client", daemon=True
             ).start()
             stop.wait()
-            relay.leave(DRAIN if lost.is_set() else LEAVE)
-            server.close()
-            relay.drain(DRAIN)
+            deadline = time.monotonic() + (DRAIN if lost.is_set() else LEAVE)
+            for relay in relays.values():
+                relay.leave(max(0.0, deadline - time.monotonic()))
         return not lost.is_set()
     finally:
+        for server in started:
+            server.close()
+        for relay in relays.values():
+            relay.drain(DRAIN)
         gate.close()
 
 
-def _read_client(relay: Relay, stop: threading.Event) -> None:
+def _read_client(front: Relay | Hub, stop: threading.Event) -> None:
     # A stream of its own: the interpreter cannot end while a thread is reading from sys.stdin.
     with contextlib.suppress(OSError), open(0, "rb", closefd=False) as stream:
         for line in read_lines(stream, MAX_FROM_CLIENT):
-            relay.from_client(line)
+            front.from_client(line)
     stop.set()
 
 

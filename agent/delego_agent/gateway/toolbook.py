@@ -18,7 +18,7 @@ BEGIN_TASK: Final = "delego_begin_task"
 MAX_PAGES: Final = 200
 LIST_TIMEOUT: Final = 30.0  # seconds for one page
 
-_TASK_TOOL: Final[Message] = {
+TASK_TOOL: Final[Message] = {
     "name": BEGIN_TASK,
     "title": "Begin a task",
     "description": (
@@ -105,7 +105,7 @@ class ToolBook:
         if self.adds_task:
             tools = [tool for tool in tools if fields_of(tool).get("name") != BEGIN_TASK]
             if result.get("nextCursor") is None:
-                tools = [*tools, _TASK_TOOL]
+                tools = [*tools, TASK_TOOL]
         return {**answer, "result": {**result, "tools": tools}}
 
     def _trusted(self, tools: list[Any]) -> list[Any]:
