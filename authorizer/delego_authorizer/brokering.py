@@ -118,6 +118,11 @@ def _attempt(broker: Broker, request: GatewayRequest) -> Attempt:
 
 def _of_outcome(outcome: BrokerOutcome, broker: Broker) -> Attempt:
     if isinstance(outcome, Refused):
+        if outcome.code == "already_consumed":
+            # The token was minted for this call alone. Whoever used it before (a proxy that sent the request
+            # again, a thief) had it sent: "not executed" would let it be proposed, and sent, once more.
+            text = f"{NO_ANSWER}{outcome.code}: {_cut(outcome.message)}"
+            return Attempt("unknown", text, None, outcome)
         return _not_executed(f"{outcome.code}: {_cut(outcome.message)}", outcome)
     if isinstance(outcome, Executed):
         if outcome.error is not None:

@@ -73,6 +73,10 @@ UNKNOWN: dict[str, tuple[Callable[[object], object], str]] = {
         lambda _: Executed(status="200"),  # type: ignore[arg-type]
         "the broker's answer is unusable: ",
     ),
+    "says that a token was used that was minted for this one call": (
+        lambda _: Refused("already_consumed", "the token was used before (jti)"),
+        "already_consumed: the token was used before (jti)",
+    ),
     "refuses without a code": (
         lambda _: Refused("nonsense", "no"),  # type: ignore[arg-type]
         "the broker's answer is unusable: ",
