@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import threading
 import time
@@ -106,6 +107,23 @@ def test_a_grandchild_of_a_command_cannot_hold_a_request_up() -> None:
     with pytest.raises(SecretUnavailable, match="did not end within"):
         read_secret(Source(command=late, timeout=0.2))
     assert time.monotonic() - began < 15
+
+
+def test_a_named_pipe_in_a_secrets_place_is_refused_at_once(tmp_path: Path) -> None:
+    """Nobody wrote into it, and the thread that opened it waited for ever."""
+    os.mkfifo(tmp_path / "api.key", 0o600)
+    said: list[str] = []
+
+    def read() -> None:
+        with pytest.raises(SecretUnavailable) as caught:
+            read_secret(Source(file=tmp_path / "api.key"))
+        said.append(str(caught.value))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(10)
+    assert len(said) == 1
+    assert "is no regular file" in said[0]
 
 
 @pytest.mark.parametrize("url", ["redis://:pa#ss@host:6379/0", "redis://:pass/word@host", "http://pass@host"])

@@ -96,7 +96,7 @@ def names_of(query: Iterable[tuple[str, JSON]]) -> set[str]:
 def _from_file(source: Source) -> bytes:
     assert source.file is not None  # noqa: S101 - the caller looked
     try:
-        with source.file.open("rb", buffering=0) as file:
+        with open(source.file, "rb", buffering=0, opener=_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise SecretUnavailable(f"{source} is no regular file")
@@ -108,6 +108,11 @@ def _from_file(source: Source) -> bytes:
             return file.read(MAX_BYTES + 3)
     except (OSError, ValueError) as error:
         raise SecretUnavailable(f"{source} cannot be read: {why(error)}") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A named pipe without a writer would hold the opening up for ever, and it is refused anyway."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _from_keyring(source: Source, service: str, user: str) -> str:
