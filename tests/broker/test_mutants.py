@@ -12,10 +12,14 @@ import pytest
 
 from mutants_broker import MUTANTS
 from support import ROOT
+from tree import source_only
 
 PARTS = 8
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are tried in forked processes")
+pytestmark = [
+    source_only,  # what a mutant shows does not depend on how the package was installed
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are tried in forked processes"),
+]
 
 
 @pytest.mark.parametrize("part", range(1, PARTS + 1))

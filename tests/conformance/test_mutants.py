@@ -12,13 +12,17 @@ import pytest
 
 from mutants import MUTANTS
 from support import ROOT
+from tree import source_only
 
 # Mutants that no input can tell from the original, and why.
 EQUIVALENT: Final[dict[str, str]] = {}
 
 PARTS: Final = 8
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are tried in forked processes")
+pytestmark = [
+    source_only,  # what a mutant shows does not depend on how the package was installed
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are tried in forked processes"),
+]
 
 
 @pytest.mark.parametrize("part", range(1, PARTS + 1))

@@ -18,6 +18,9 @@ from chains import KEY, STRANGER, chain, own_line, payload, signed
 from delego_spec.chain import verify_chain
 from delego_spec.ed25519 import SeedSigner
 from delego_spec.receipts import GENESIS
+from tree import source_only
+
+pytestmark = source_only  # the page in the wheel is the same file, and test_verifier_page opens it
 
 LINES: Final = chain(6)
 WHOLE: Final = b"\n".join(LINES) + b"\n"
