@@ -137,11 +137,17 @@ def test_a_server_error_means_not_sent() -> None:
 
 def test_an_answer_that_does_not_come_in_the_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("delego_agent.gateway.forwarding.LATE", 0.0)
-    token = current.set(Forwarding(lambda: Ticket(PING)))
+    written, waits = Ticket(PING), Ticket(PING)
+    assert written.begin()
+    token = current.set(Forwarding(lambda: written))
     try:
         assert "no answer" in str(ForwardBroker(0.01).execute(REQUEST).error)
+        current.set(Forwarding(lambda: waits))
+        with pytest.raises(NotSent, match="no answer"):
+            ForwardBroker(0.01).execute(REQUEST)
     finally:
         current.reset(token)
+    assert not waits.begin()  # what was said not to be sent is not sent any more
 
 
 def test_an_answer_is_described_by_its_digest() -> None:

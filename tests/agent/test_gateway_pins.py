@@ -91,3 +91,25 @@ def test_the_verb_lists_trusts_and_forgets(tmp_path: Path, capsys: pytest.Captur
     assert '"trusted": []' in delego("trust", "a", "--json")
     assert delego("forget", "a", "read") == "forgotten: read\n"
     assert '"forgotten": ["a"]' in delego("forget", "a", "--json")
+
+
+def test_a_file_too_large_or_a_name_that_is_a_folder_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PinStore(tmp_path)
+    store.observe("a", {"read": READ}, trust_first=True)
+    monkeypatch.setattr("delego_agent.gateway.pins.MAX_PINS", 3)
+    with pytest.raises(PinError):
+        store.load("a")
+    (tmp_path / "mcp" / "b.json").mkdir()
+    with pytest.raises(PinError, match="cannot remove"):
+        store.forget("b")
+
+
+def test_pins_have_another_stamp_once_they_were_written(store: PinStore) -> None:
+    assert store.stamp("a") is None
+    store.observe("a", {"read": READ}, trust_first=True)
+    first = store.stamp("a")
+    assert first is not None
+    store.forget("a", "read")
+    assert store.stamp("a") != first

@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -56,6 +57,7 @@ class Ticket:
         self.answer: Message | None = None
         self.failure: str | None = None
         self.written = False  # from when on the server may have it
+        self.abandon: Callable[[str], None] = lambda why: self.finish(failure=why)
         self._on_done = on_done
         self._mutex = threading.Lock()
         self._done = threading.Event()
@@ -63,6 +65,12 @@ class Ticket:
     def wait(self, timeout: float) -> bool:
         """Whether it is done after at most ``timeout`` seconds."""
         return self._done.wait(timeout)
+
+    def begin(self) -> bool:
+        """Whether it may be written now; from then on the server may have it. False once it is done."""
+        with self._mutex:
+            self.written = not self._done.is_set()
+            return self.written
 
     def finish(self, *, answer: Message | None = None, failure: str | None = None) -> None:
         """End it with an answer, or with what went wrong."""
@@ -143,6 +151,7 @@ class Downstream:
                 if key in self._tickets:
                     raise ServerError(f"the id {message['id']!r:.80} is in use")
                 self._tickets[key] = ticket
+                ticket.abandon = partial(self.give_up, message["id"])
             self._queued += len(data)
         self._queue.put((ticket, data))
         return ticket
@@ -186,9 +195,9 @@ class Downstream:
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
         while (item := self._queue.get()) is not None:
             ticket, data = item
-            ticket.written = True
             try:
-                _write_all(self._process.stdin.fileno(), data)
+                if ticket.begin():
+                    _write_all(self._process.stdin.fileno(), data)
             except OSError:  # without its last byte, the end of the line, a message is none
                 ticket.written = False
                 self._forget(ticket)

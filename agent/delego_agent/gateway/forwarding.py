@@ -57,7 +57,7 @@ class ForwardBroker:
         except ServerError as error:
             raise NotSent(str(error)) from None
         if not ticket.wait(self._timeout + LATE):
-            return Executed(error=f"no answer within {self._timeout + LATE:g} s")
+            ticket.abandon(f"no answer within {self._timeout + LATE:g} s")  # an answer may come just now
         if ticket.failure is not None:
             if not ticket.written:
                 raise NotSent(ticket.failure)
