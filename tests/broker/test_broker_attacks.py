@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+import certificates
 from delego_broker.errors import ListenError, ReplayStoreError, RevocationError, SecretUnavailable
 from delego_broker.gateway.config import load_broker_config
 from delego_broker.gateway.redaction import Redactor
@@ -299,3 +300,24 @@ def test_revoking_does_not_take_the_list_from_a_gateway_of_another_user(tmp_path
 def test_a_list_without_a_name_is_refused_as_one() -> None:
     with pytest.raises(RevocationError, match="cannot be changed"):
         RevocationList("/").revoke("a", EpochSeconds(4_000_000_000))
+
+
+def test_a_connection_without_a_handshake_is_cut_in_time(upstream: Upstream, tmp_path: Path) -> None:
+    """It was kept for a minute, and counted for nothing: enough of them took all file descriptors."""
+    keys_folder(tmp_path)
+    certificates.make(tmp_path, "broker.example")
+    text = f"""\
+audience: {AUDIENCE}
+listen:
+  address: "127.0.0.1:0"
+  receive_seconds: 1
+  tls: {{certificate: server.pem, key: server.key, client_ca: ca.pem}}
+keys: {{files: [token.pub]}}
+store: {{sqlite: used.db}}
+routes: [{{name: svc, host: "{upstream.authority}", methods: [GET], plain_http: true}}]
+"""
+    process = BrokerProcess(tmp_path, text)
+    try:
+        assert all_of(talk(process)) == b""  # within the socket's own 15 s
+    finally:
+        assert process.stop() == 0

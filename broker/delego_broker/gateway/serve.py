@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from delego_broker.errors import KeySourceError, ListenError, MissingExtra, ReplayStoreError
 from delego_broker.gateway.listening import bind, release, server_tls, shown_address
@@ -106,7 +106,8 @@ def serve(config: BrokerConfig, *, on_event: Events) -> None:
         verifier = make_verifier(config, keys, store)
         bound = bind(config.listen)
         try:
-            asyncio.run(_serve(config, verifier, keys, bound, on_event))
+            with asyncio.Runner(loop_factory=lambda: _Loop(config.listen.receive_timeout)) as runner:
+                runner.run(_serve(config, verifier, keys, bound, on_event))
         finally:
             bound.close()
             release(config.listen)
@@ -163,6 +164,20 @@ def _refuse_writable_by_all(path: Path) -> None:
         raise ListenError(
             f"{str(path)!r:.300} can be written by everybody (mode {stat.S_IMODE(mode):04o}); make it 0644"
         )
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose servers do not wait a minute for a TLS handshake, as asyncio's do: until its end
+    nobody has counted the connection, and whoever connects and is silent could take all file descriptors."""
+
+    def __init__(self, handshake_timeout: float) -> None:
+        super().__init__()
+        self._handshake_timeout = handshake_timeout
+
+    async def create_server(self, *arguments: Any, **more: Any) -> asyncio.Server:
+        if more.get("ssl") is not None:
+            more["ssl_handshake_timeout"] = self._handshake_timeout
+        return await super().create_server(*arguments, **more)
 
 
 class _Server(uvicorn.Server):
