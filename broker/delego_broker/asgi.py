@@ -18,7 +18,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from delego_broker.verifier import Outgoing, Refusal, TokenVerifier
 from delego_spec.action import Action
@@ -146,6 +146,10 @@ class TokenMiddleware:
         raw_path, query = scope.get("raw_path"), scope.get("query_string", b"")
         if not isinstance(raw_path, bytes) or not raw_path.startswith(b"/"):  # "GET http://other/…" too
             raise _NoRequest("the target is no path as it was sent")
+        # The app goes by "path". Something between server and app may have taken the prefix of a mount away
+        # from it, but not put another path in its place, which nobody has authorised.
+        if not unquote(raw_path.decode("latin-1")).endswith(scope.get("path", "")):
+            raise _NoRequest("the path is not the one that was sent")
         names = [name.lower() for name, _ in scope["headers"]]
         if _OTHERWISE.intersection(names):
             raise _NoRequest("a header asks for another method or path")

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 import certificates
+from delego_broker.asgi import TokenMiddleware
 from delego_broker.errors import ListenError, ReplayStoreError, RevocationError, SecretUnavailable
 from delego_broker.gateway.config import load_broker_config
 from delego_broker.gateway.redaction import Redactor
@@ -321,3 +322,32 @@ routes: [{{name: svc, host: "{upstream.authority}", methods: [GET], plain_http: 
         assert all_of(talk(process)) == b""  # within the socket's own 15 s
     finally:
         assert process.stop() == 0
+
+
+@pytest.mark.parametrize(("path", "status"), [("/orders/a b", 200), ("/a b", 200), ("/admin", 403)])
+def test_an_app_is_not_asked_for_another_path_than_the_one_that_was_verified(path: str, status: int) -> None:
+    """What rewrites ``path`` before the middleware leaves ``raw_path`` as it was."""
+    url = "https://shop.example/orders/a%20b"
+    token = token_for(Action("a", "GET", url, {}))
+    sent: list[Any] = []
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    verifier = TokenVerifier({SIGNER.public_key.key_id: SIGNER.public_key}, AUDIENCE, MemoryReplayStore())
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": b"/orders/a%20b",
+        "query_string": b"",
+        "headers": [(b"authorization", b"Delego " + token.encode())],
+    }
+    asyncio.run(TokenMiddleware(app, verifier, base_url="https://shop.example")(scope, receive, send))
+    assert sent[0]["status"] == status
