@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from chains import KEY
-from support import ROOT
 
-PAGE: Final = ROOT / "cli" / "delego_cli" / "verifier.html"
+PAGE: Final = Path(str(resources.files("delego_cli") / "verifier.html"))
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE: Final = 60_000  # milliseconds; a limit for hangs, not a wait
 

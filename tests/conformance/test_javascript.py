@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from delego_conformance.vectors import DEFAULT_CTX, load_vectors
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "conformance" / "javascript"
-TEMPLATE: Final = ROOT / "conformance" / "delego_conformance" / "templates" / "adapter.mjs"
+TEMPLATE: Final = Path(str(resources.files("delego_conformance") / "templates" / "adapter.mjs"))
 LEDGER_KEY: Final = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 ALICE_KEY: Final = "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"
 

@@ -8,6 +8,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from importlib import resources
 
 import jsonschema
 import pytest
@@ -294,9 +295,8 @@ def test_junit_tells_failures_errors_and_the_rest_apart() -> None:
 
 @every_run
 def test_the_json_report_fits_its_schema(of: Run) -> None:
-    schema = json.loads(
-        (ROOT / "conformance/delego_conformance/schemas/report.schema.json").read_text("utf-8")
-    )
+    file = resources.files("delego_conformance") / "schemas" / "report.schema.json"
+    schema = json.loads(file.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(json.loads(render(of, "json")))
 
