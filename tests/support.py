@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,12 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"{'/'.join(('shared', *parts))} is not beside this checkout")
     return path
+
+
+def unmeasured() -> dict[str, str]:
+    """This environment without what turns coverage on.
+
+    A second pytest under ``--cov`` begins by erasing what all processes of the first have written so far, and
+    what a broken module runs says nothing about the tests of the sound one.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}

@@ -12,7 +12,7 @@ import coverage
 import pytest
 
 from coverage_gate import FLOORS, judge, measure
-from support import ROOT
+from support import ROOT, unmeasured
 from tree import PACKAGES, source_only
 
 MODULE = "def used():\n    return 1\n\ndef unused():\n    return 2\n"  # 4 lines, one of them never runs
@@ -96,3 +96,10 @@ def test_the_floors_are_those_the_project_promises() -> None:
     assert FLOORS["delego_spec"] == 100.0
     assert set(FLOORS) == set(PACKAGES)
     assert {floor for name, floor in FLOORS.items() if name != "delego_spec"} == {95.0}
+
+
+def test_a_second_pytest_does_not_erase_what_the_first_has_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--cov --cov-report=")
+    monkeypatch.setenv("COVERAGE_PROCESS_CONFIG", "anything")
+    assert [name for name in unmeasured() if name.startswith(("COV", "PYTEST"))] == []
+    assert unmeasured()["PATH"] == os.environ["PATH"]

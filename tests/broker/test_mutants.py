@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mutants_broker import MUTANTS
-from support import ROOT
+from support import ROOT, unmeasured
 from tree import source_only
 
 PARTS = 8
@@ -31,6 +31,7 @@ def test_every_mutant_turns_a_test_red(part: int, tmp_path: Path) -> None:
         text=True,
         check=True,
         cwd=tmp_path,
+        env=unmeasured(),
         timeout=280,
     )
     statuses = dict(line.split("\t") for line in found.stdout.splitlines())
@@ -44,5 +45,7 @@ def test_without_a_mutant_the_same_tests_are_green(tmp_path: Path) -> None:
     suites = sorted({suite for mutant in MUTANTS.values() for suite in mutant.suites})
     files = [str(ROOT / "tests" / suite) for suite in suites]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not sixteen", *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=280)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=unmeasured(), timeout=280
+    )
     assert done.returncode == 0, done.stdout[-3000:]
