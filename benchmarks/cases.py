@@ -14,6 +14,7 @@ from nacl import bindings
 
 from benchmarks.gateway import gateway
 from benchmarks.material import (
+    ROW,
     SIGNER,
     authorizer,
     bare_database,
@@ -23,6 +24,7 @@ from benchmarks.material import (
     read_action,
     wide_policy,
 )
+from benchmarks.mcp_stdio import mcp_stdio
 from benchmarks.measure import Figure, in_turns, seconds
 from benchmarks.tokens import authorize
 from delego_spec.action import Action
@@ -30,7 +32,6 @@ from delego_spec.evaluate import evaluate
 from delego_spec.types import Micros
 
 BATCH: Final = 64
-ROW: Final = b"x" * 900  # about what one receipt adds to the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ CASES: Final = (
     Case("batch", batch, "64 decisions in one transaction against raw signing"),
     Case("authorize", authorize, "a token checked and used up against a bare verify and insert"),
     Case("gateway", gateway, "a request through the gateway against a direct one"),
+    Case("mcp-stdio", mcp_stdio, "an allowed MCP call through the gateway against a bare durable commit"),
     Case("growth", growth, "a propose at a million receipts against one at a thousand"),
     Case("verification", verification, "a full verification against raw libsodium, and its memory"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 from delego_authorizer import Authorizer, Config
 from delego_broker import CallableBroker
@@ -19,6 +20,7 @@ from delego_spec.types import JSONObject
 SIGNER = SeedSigner(bytes(range(32)))
 TOKEN_SIGNER = SeedSigner(bytes(range(1, 33)))
 RULE = "read-accounts"
+ROW: Final = b"x" * 900  # about what one receipt adds to the database
 
 POLICY = load_policy(
     """
