@@ -1,27 +1,23 @@
 """Mutants of our own core: one rule each, broken on purpose. The vectors of the kit have to kill every one.
 
-    python tests/mutants.py                 lists the names
-    python tests/mutants.py NAME            says which vector kills it first
-    python tests/mutants.py --part 1/8      the same for an eighth of them, a line each
-
-A mutant is a replacement in the source of one module, made while that module is imported.
+python tests/mutants.py                 lists the names
+python tests/mutants.py NAME            says which vector kills it first
+python tests/mutants.py --part 1/4      the same for a quarter of them, a line each
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import importlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import CodeType, ModuleType
 from typing import Final
 
+from delego_conformance.vectors import Vector, load_vectors
 from mutants_decisions import DECISIONS
 from mutants_evidence import EVIDENCE
 from mutants_hashing import HASHING
+from mutants_import import forget, freeze, put_in_place
 from mutants_model import Mutant
 from mutants_probes import PROBES
 
@@ -30,83 +26,31 @@ MUTANTS: Final[dict[str, Mutant]] = {
 }
 
 
-# Imported once, before the children are forked: none of ours, which each child imports broken.
-PRELOADED: Final = (
-    "cryptography.hazmat.primitives.asymmetric.ed25519",
-    "delego_conformance.judge",
-    "delego_conformance.vectors",
-    "jsonschema_rs",
-    "jwt",
-    "msgspec",
-    "nacl.bindings",
-    "rfc8785",
-    "sqlite3",
-    "yaml",
-)
+def prepare() -> tuple[Vector, ...]:
+    """The vectors. What all children need is imported here, before they are forked; the core is not kept."""
+    importlib.import_module("judging")
+    forget("judging", "delego_conformance.adapters")
+    return load_vectors()
 
 
-class PatchError(Exception):
-    """The text that a mutant replaces does not stand in its module exactly once."""
-
-
-def patched(mutant: Mutant, source: str) -> str:
-    """The module's source with one rule broken."""
-    if source.count(mutant.old) != 1:
-        raise PatchError(f"{mutant.name}: found {source.count(mutant.old)} times in {mutant.module}")
-    return source.replace(mutant.old, mutant.new)
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    def __init__(self, mutant: Mutant, path: str) -> None:
-        super().__init__(mutant.module, path)
-        self._mutant = mutant
-
-    def get_code(self, fullname: str) -> CodeType:  # never a cached one
-        path = self.get_filename(fullname)
-        return compile(patched(self._mutant, Path(path).read_text(encoding="utf-8")), path, "exec")
-
-
-class Finder(importlib.abc.MetaPathFinder):
-    """Puts the broken module in the place of the sound one."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._mutant.module:
-            return None
-        found = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if found is None or found.origin is None:
-            return None
-        loader = _Loader(self._mutant, found.origin)
-        return importlib.util.spec_from_file_location(fullname, found.origin, loader=loader)
-
-
-def killer(name: str) -> str | None:
+def killer(mutant: Mutant, vectors: Sequence[Vector]) -> str | None:
     """The id of the first vector that this mutant fails, None if there is none. Once in a process."""
-    mutant = MUTANTS[name]
-    if mutant.module in sys.modules:
-        raise PatchError(f"{mutant.module} is imported already")
-    sys.meta_path.insert(0, Finder(mutant))
-    # Only now: these import what is to be broken.
-    from delego_conformance.vectors import load_vectors
-    from judging import first_failure
+    put_in_place(mutant)
+    from judging import first_failure  # only now: it imports what is to be broken
 
-    vectors = load_vectors()
+    named = [vector for vector in vectors if vector.id in mutant.suites]
     hinted = [vector for vector in vectors if vector.suite in mutant.suites]
     others = [vector for vector in vectors if vector.suite not in mutant.suites and vector.op != "session"]
-    return first_failure(hinted) or first_failure(others)
+    return first_failure(named) or first_failure(hinted) or first_failure(others)
 
 
-def report(name: str) -> str:
+def report(mutant: Mutant, vectors: Sequence[Vector]) -> str:
     """``name<TAB>id of the vector``, ``survives`` or what went wrong; found out in a child process."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            said = killer(name) or "survives"
+            said = killer(mutant, vectors) or "survives"
         except BaseException as error:  # noqa: BLE001  # a core so broken that it raises is judged by that
             said = f"raises {error!r}"
         os.write(writer, said.encode()[:4000])
@@ -115,7 +59,7 @@ def report(name: str) -> str:
     with os.fdopen(reader, "rb") as pipe:
         said = pipe.read().decode(errors="replace")
     os.waitpid(child, 0)
-    return f"{name}\t{said or 'died'}"
+    return f"{mutant.name}\t{said or 'died'}"
 
 
 def main(arguments: list[str]) -> int:
@@ -129,10 +73,10 @@ def main(arguments: list[str]) -> int:
         names = names[part - 1 :: parts]
     else:
         names = arguments
-    for library in PRELOADED:
-        importlib.import_module(library)
+    vectors = prepare()
+    freeze()
     for name in names:
-        print(report(name), flush=True)
+        print(report(MUTANTS[name], vectors), flush=True)
     return 0
 
 

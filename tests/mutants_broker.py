@@ -1,37 +1,24 @@
 """Mutants of what a broker checks (§9.1): each check switched off, or moved to where it does not hold.
 
     python tests/mutants_broker.py NAME           the tests under that mutant, as pytest tells it
-    python tests/mutants_broker.py --part 1/8     the status of the tests for an eighth of them, a line each
+    python tests/mutants_broker.py --part 1/4     the status of the tests for a quarter of them, a line each
 
 Unlike those of the core, these are killed by tests: what they break has a clock, a disk and other processes.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mutants_model import Mutant, of
+import pytest
 
-# Imported once, before the children are forked: none of ours, which each child imports broken, and none whose
-# asserts pytest rewrites.
-PRELOADED: Final = (
-    "cryptography.hazmat.primitives.asymmetric.ed25519",
-    "cryptography.hazmat.primitives.serialization",
-    "http.server",
-    "jsonschema_rs",
-    "jwt",
-    "msgspec",
-    "nacl.bindings",
-    "pytest",
-    "redis",
-    "rfc8785",
-    "sqlite3",
-    "yaml",
-)
+from mutants_import import forget, freeze, put_in_place
+from mutants_model import Mutant, of
+from support import ROOT
 
 _verifier = of("delego_broker.verifier", "broker/test_verifier.py")
 _tokens = of("delego_spec.tokens", "broker/test_verifier.py")
@@ -132,47 +119,57 @@ BROKER: Final[tuple[Mutant, ...]] = (
 MUTANTS: Final[dict[str, Mutant]] = {f"{m.module.split('.')[1]}: {m.name}": m for m in BROKER}
 
 
-def failed_tests(name: str) -> int:
+def run_tests(files: Sequence[str], *options: str) -> int:
+    """The exit status of pytest."""
+    paths = [str(ROOT / "tests" / file) for file in files]
+    return int(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *options, *paths]))
+
+
+def prepare() -> None:
+    """Lets pytest import, before the children are forked, all that the tests need. What is ours is not kept."""
+    if run_tests(sorted({suite for mutant in MUTANTS.values() for suite in mutant.suites}), "--collect-only"):
+        raise RuntimeError("the tests cannot be collected")
+    here = str(ROOT / "tests")
+    forget(
+        *[
+            name
+            for name, module in sys.modules.items()
+            if str(getattr(module, "__file__", "")).startswith(here)
+        ]
+    )
+
+
+def failed_tests(mutant: Mutant) -> int:
     """The exit status of pytest under this mutant: 1 where a test went red. Once in a process."""
-    import pytest
-
-    from mutants import Finder
-    from support import ROOT
-
-    mutant = MUTANTS[name]
-    if mutant.module in sys.modules:
-        raise RuntimeError(f"{mutant.module} is imported already")
-    sys.meta_path.insert(0, Finder(mutant))
-    files = [str(ROOT / "tests" / suite) for suite in mutant.suites]
-    quick = "not sixteen"  # many processes import the sound modules
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", quick, *files]))
+    put_in_place(mutant)
+    return run_tests(mutant.suites, "-x", "-k", "not sixteen")  # many processes import the sound modules
 
 
 def report(name: str) -> str:
     """``name<TAB>status``, found out in a child process."""
-    sys.stdout.flush()
     child = os.fork()
     if child == 0:
         status = 99
         try:
-            with Path(os.devnull).open("w") as sink:
-                os.dup2(sink.fileno(), 1)
-                os.dup2(sink.fileno(), 2)
-            status = failed_tests(name)
+            status = failed_tests(MUTANTS[name])
         finally:
             os._exit(status)
     return f"{name}\t{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}"
 
 
 def main(arguments: list[str]) -> int:
-    """Try one mutant, with what pytest says, or a part of them, a line each."""
+    """Tries one mutant, with what pytest says, or a part of them, a line each."""
     if arguments[0] != "--part":
-        return failed_tests(arguments[0])
-    for library in PRELOADED:
-        importlib.import_module(library)
+        return failed_tests(MUTANTS[arguments[0]])
     part, parts = map(int, arguments[1].split("/"))
+    told = os.fdopen(os.dup(1), "w")
+    with Path(os.devnull).open("w") as sink:  # what pytest says
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+    prepare()
+    freeze()
     for name in list(MUTANTS)[part - 1 :: parts]:
-        print(report(name), flush=True)
+        print(report(name), file=told, flush=True)
     return 0
 
 

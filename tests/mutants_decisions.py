@@ -183,9 +183,23 @@ DECISIONS: Final[tuple[Mutant, ...]] = (
         'return Release("deny", (f"unknown approval id {approval_id!r}",), None, None)',
         'return Release("needs_approval", (f"unknown approval id {approval_id!r}",), None, None)',
     ),
-    _votes("one yes is enough", "done = len(approved_by) >= approval.required_approvers", "done = True"),
-    _votes("one person votes twice", "if approver in approval.approved_by:", "if False:"),
-    _votes("proposers approve", "if separate_duties and approver == approval.proposer:", "if False:"),
+    _votes(
+        "one yes is enough",
+        "done = len(approved_by) >= approval.required_approvers",
+        "done = True",
+        "SE-0054",
+        "session",
+    ),
+    _votes(
+        "one person votes twice", "if approver in approval.approved_by:", "if False:", "SE-0055", "session"
+    ),
+    _votes(
+        "proposers approve",
+        "if separate_duties and approver == approval.proposer:",
+        "if False:",
+        "SE-0060",
+        "session",
+    ),
     _votes(
         "decided again",
         '    if status != "pending":\n        text = expired',
@@ -201,8 +215,20 @@ DECISIONS: Final[tuple[Mutant, ...]] = (
         "        if hazards:\n            return _deny",
         "        if False:\n            return _deny",
     ),
-    _engine("hazards on release pass", "        if not refusal and hazards:\n", "        if False:\n"),
-    _engine("forbidden on release passes", "    if forbidden is not None:\n", "    if False:\n"),
+    _engine(
+        "hazards on release pass",
+        "        if not refusal and hazards:\n",
+        "        if False:\n",
+        "SE-0034",
+        "session",
+    ),
+    _engine(
+        "forbidden on release passes",
+        "    if forbidden is not None:\n",
+        "    if False:\n",
+        "SE-0047",
+        "session",
+    ),
     _engine(
         "no receipt before the broker",
         '    transaction.append(\n        _entry(action, "decision", "allow", None, written, approval_id), context=proposal.context\n    )\n',
@@ -213,5 +239,7 @@ DECISIONS: Final[tuple[Mutant, ...]] = (
         "rate limits forgotten on release",
         "return tuple(finding.reason for finding in limits if not finding.holds)",
         "return ()",
+        "SE-0051",
+        "session",
     ),
 )

@@ -12,7 +12,9 @@ class Mutant(NamedTuple):
     module: str
     old: str
     new: str
-    suites: tuple[str, ...]  # where a vector that kills it should be; all others are tried after these
+    suites: tuple[
+        str, ...
+    ]  # where a vector that kills it should be, ids first; all others are tried after these
 
 
 def of(module: str, *suites: str) -> _Of:

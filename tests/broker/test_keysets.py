@@ -313,7 +313,9 @@ class Answers(BaseHTTPRequestHandler):
                 self.wfile.write(b" " * 10_000)
         if path == "/slow":
             release: threading.Event = self.server.release  # type: ignore[attr-defined]  # see below
-            while not release.wait(0.01):
+            for _ in range(300):  # seconds longer than anybody should wait
+                if release.wait(0.01):
+                    break
                 self.wfile.write(b" ")
 
     def log_message(self, format: str, *args: object) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,7 +15,7 @@ from mutants_broker import MUTANTS
 from support import ROOT, unmeasured
 from tree import source_only
 
-PARTS = 8
+PARTS: Final = 4
 
 pytestmark = [
     source_only,  # what a mutant shows does not depend on how the package was installed
