@@ -7,8 +7,7 @@ import json
 
 import pytest
 
-import edwards
-from delego_conformance.generate import forging
+from delego_conformance.generate import edwards, forging
 from delego_conformance.generate.suites import token
 from delego_spec import PublicKey, SeedSigner, canonical, decode_line, verify_chain
 
@@ -26,26 +25,31 @@ def test_keys_and_signatures_are_those_of_the_core(seed: bytes) -> None:
 def test_a_forged_signature_with_an_honest_nonce_is_sound() -> None:
     seed = forging.LEDGER_SEED
     raw = forging.public_key(seed)
-    r = forging.encode(forging.multiply(5, forging.BASE))
-    signature = forging.forged(5, r, forging.secret_scalar(seed), raw, b"x")
+    r = edwards.encode(edwards.multiply(5, edwards.BASE))
+    signature = edwards.forged(5, r, edwards.secret_scalar(seed), raw, b"x")
     assert PublicKey(raw).verify(b"x", signature)
     assert not PublicKey(raw).verify(
-        b"x", forging.forged(5, r, forging.secret_scalar(seed), raw, b"x", plus=forging.L)
+        b"x", edwards.forged(5, r, edwards.secret_scalar(seed), raw, b"x", plus=edwards.L)
     )
 
 
 def test_the_small_order_encodings_are_all_fourteen_and_have_names_of_their_own() -> None:
-    found = forging.small_order_encodings()
-    assert sorted(raw for _, raw, _ in found) == edwards.small_order_encodings()
-    assert len({name for name, _, _ in found}) == 14
+    ys = {y for _, y in edwards.TORSION}
+    odd = [y + edwards.P for y in ys if y + edwards.P < edwards.SIGN_BIT]  # not reduced
+    crafted = {y | sign for y in odd for sign in (0, edwards.SIGN_BIT)}
+    crafted |= {y | edwards.SIGN_BIT for y in (1, edwards.P - 1)}  # x = 0, with a sign
+    wanted = {*map(edwards.encode, edwards.TORSION), *(y.to_bytes(32, "little") for y in crafted)}
+    found = edwards.small_order_encodings()
+    assert {raw for _, raw, _ in found} == wanted
+    assert len({name for name, _, _ in found}) == len(found) == 14
 
 
-@pytest.mark.parametrize(("name", "raw", "point"), forging.small_order_encodings())
-def test_the_order_in_a_name_is_the_order_of_the_point(name: str, raw: bytes, point: forging.Point) -> None:
+@pytest.mark.parametrize(("name", "raw", "point"), edwards.small_order_encodings())
+def test_the_order_in_a_name_is_the_order_of_the_point(name: str, raw: bytes, point: edwards.Point) -> None:
     order = int(name.split("-")[1])
-    assert forging.multiply(order, point) == forging.IDENTITY
-    assert order == 1 or forging.multiply(order // 2, point) != forging.IDENTITY
-    assert int.from_bytes(raw, "little") % forging.SIGN_BIT % forging.P == point[1]
+    assert edwards.multiply(order, point) == edwards.IDENTITY
+    assert order == 1 or edwards.multiply(order // 2, point) != edwards.IDENTITY
+    assert int.from_bytes(raw, "little") % edwards.SIGN_BIT % edwards.P == point[1]
 
 
 def test_a_chain_is_sound_and_its_overruled_members_stand() -> None:

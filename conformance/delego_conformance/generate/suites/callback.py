@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from delego_conformance.generate import forging
+from delego_conformance.generate import edwards, forging
 from delego_conformance.generate.build import Suite, ok, refused
 from delego_conformance.generate.forging import ALICE_SEED
 from delego_conformance.vectors import JSONObject
@@ -228,7 +228,7 @@ for slug, comment, name in (
         flags=("SubstitutedAction",),
     )
 FLIPPED: Final = bytes([bytes.fromhex(YES["signature"])[0] ^ 1]) + bytes.fromhex(YES["signature"])[1:]
-S_PLUS_L: Final = int.from_bytes(bytes.fromhex(YES["signature"])[32:], "little") + forging.L
+S_PLUS_L: Final = int.from_bytes(bytes.fromhex(YES["signature"])[32:], "little") + edwards.L
 COVERED: Final = forging.canonical({"decision_note": None, **MEMBERS, **BOUND})
 WHOLE: Final = forging.SIGNED_PREFIX + COVERED
 
@@ -346,12 +346,12 @@ case(
     flags=("KeyFromToken",),
 )
 case("no-approvers", "Nobody's key is configured.", YES, refused("kid"), "7.3-10", keys={})
-IDENTITY: Final = forging.encode(forging.IDENTITY)
+IDENTITY: Final = edwards.encode(edwards.IDENTITY)
 WEAK_KID: Final = hashlib.sha256(IDENTITY).hexdigest()[:16]
 WEAK: Final = {
     **MEMBERS,
     "kid": WEAK_KID,
-    "signature": (forging.encode(forging.BASE) + (1).to_bytes(32, "little")).hex(),
+    "signature": (edwards.encode(edwards.BASE) + (1).to_bytes(32, "little")).hex(),
 }
 case(
     "key-of-small-order",

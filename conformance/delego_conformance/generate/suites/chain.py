@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from delego_conformance.generate import forging
+from delego_conformance.generate import edwards, forging
 from delego_conformance.generate.build import Suite
 from delego_conformance.generate.chain_cases import (
     ALLOWED,
@@ -201,7 +201,7 @@ case(
     "8-3",
     basis="spec",
 )
-S_PLUS_L: Final = int.from_bytes(bytes.fromhex(SOUND[1]["signature"])[32:], "little") + forging.L
+S_PLUS_L: Final = int.from_bytes(bytes.fromhex(SOUND[1]["signature"])[32:], "little") + edwards.L
 for slug, comment, signature in (
     (
         "s-plus-l",
@@ -211,10 +211,10 @@ for slug, comment, signature in (
     (
         "identity",
         "R is the identity, which fits the equation.",
-        forging.forged(
+        edwards.forged(
             0,
-            forging.encode(forging.IDENTITY),
-            forging.secret_scalar(forging.LEDGER_SEED),
+            edwards.encode(edwards.IDENTITY),
+            edwards.secret_scalar(forging.LEDGER_SEED),
             bytes.fromhex(KEY),
             SOUND[1]["entry_hash"].encode(),
         ).hex(),

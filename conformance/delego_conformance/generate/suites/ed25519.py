@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from delego_conformance.generate import forging
+from delego_conformance.generate import edwards, forging
 from delego_conformance.generate.build import Suite, ok
 from delego_conformance.vectors import Basis
 
@@ -12,7 +12,7 @@ SUITE: Final = Suite("ed25519", "ED", "Ed25519 signatures", section="8")
 
 SEED: Final = forging.LEDGER_SEED
 KEY: Final = forging.public_key(SEED)
-SCALAR: Final = forging.secret_scalar(SEED)
+SCALAR: Final = edwards.secret_scalar(SEED)
 MESSAGE: Final = b"df789cb0825ec24cd8c440852d3d7e177f967732917d8d2207439a7932a72de0"
 HONEST: Final = forging.sign(SEED, MESSAGE)
 R, S = HONEST[:32], int.from_bytes(HONEST[32:], "little")
@@ -89,7 +89,7 @@ case(
     "A signature with an R of the signer's choice: verification does not ask where R comes from.",
     True,
     "8-20",
-    signature=forging.forged(5, forging.encode(forging.multiply(5, forging.BASE)), SCALAR, KEY, MESSAGE),
+    signature=edwards.forged(5, edwards.encode(edwards.multiply(5, edwards.BASE)), SCALAR, KEY, MESSAGE),
 )
 
 damaged: list[tuple[str, str, bytes]] = [
@@ -97,7 +97,7 @@ damaged: list[tuple[str, str, bytes]] = [
     ("bit-of-s", "One bit of S is flipped.", HONEST[:32] + bytes([HONEST[32] ^ 1]) + HONEST[33:]),
     ("r-and-s-swapped", "S stands before R.", HONEST[32:] + HONEST[:32]),
     ("all-zero", "64 zero bytes.", bytes(64)),
-    ("s-negated", "L − S in the place of S.", R + scalar(forging.L - S)),
+    ("s-negated", "L − S in the place of S.", R + scalar(edwards.L - S)),
     ("r-negated", "The sign bit of R is flipped.", R[:31] + bytes([R[31] ^ 0x80]) + HONEST[32:]),
     ("other-message", "The signature of another entry hash.", forging.sign(SEED, b"0" * 64)),
     ("raw-hash", "Signed are the 32 bytes of the hash, not its 64 digits.", b""),
@@ -154,7 +154,7 @@ for slug, comment, times in (
         comment,
         False,
         "8-20",
-        signature=R + scalar(S + times * forging.L),
+        signature=R + scalar(S + times * edwards.L),
         basis="spec",
         flags=("LargeS",),
     )
@@ -163,7 +163,7 @@ case(
     "S = L in a signature whose S would be 0.",
     False,
     "8-20",
-    signature=R + scalar(forging.L),
+    signature=R + scalar(edwards.L),
     basis="spec",
     flags=("LargeS",),
 )
@@ -172,21 +172,21 @@ for slug, comment, domain in (
     ("ed25519ph", "A signature with the prefix of Ed25519ph.", b"\1\0"),
 ):
     prefix = b"SigEd25519 no Ed25519 collisions" + domain
-    r = forging.encode(forging.multiply(7, forging.BASE))
+    r = edwards.encode(edwards.multiply(7, edwards.BASE))
     case(
         slug,
         comment,
         False,
         "8-20",
-        signature=forging.forged(7, r, SCALAR, KEY, MESSAGE, domain=prefix),
+        signature=edwards.forged(7, r, SCALAR, KEY, MESSAGE, domain=prefix),
         basis="spec",
         control="honest",
     )
 
 # --- R of small order, or not canonical -------------------------------------------------------------------
 
-for name, encoded, point in forging.small_order_encodings():
-    fits = point == forging.IDENTITY and encoded == forging.encode(point)
+for name, encoded, point in edwards.small_order_encodings():
+    fits = point == edwards.IDENTITY and encoded == edwards.encode(point)
     equation = "the equation without cofactor, too" if fits else "no equation but the one with cofactor"
     if name.endswith(("unreduced", "signed")):
         equation = "an equation only where R is decoded loosely"
@@ -195,17 +195,17 @@ for name, encoded, point in forging.small_order_encodings():
         f"R is the point of small order {encoded.hex()[:8]}…; it fits {equation}.",
         False,
         "8-22",
-        signature=forging.forged(0, encoded, SCALAR, KEY, MESSAGE),
+        signature=edwards.forged(0, encoded, SCALAR, KEY, MESSAGE),
         flags=("SmallOrderR",),
     )
 for k in (1, 2, 4):
-    mixed = forging.encode(forging.add(forging.multiply(5, forging.BASE), forging.TORSION[k]))
+    mixed = edwards.encode(edwards.add(edwards.multiply(5, edwards.BASE), edwards.TORSION[k]))
     case(
         f"r-mixed-order-{8 // k}",
         f"R has a part of order {8 // k}: the equation with cofactor holds, the one without does not.",
         False,
         "8-20",
-        signature=forging.forged(5, mixed, SCALAR, KEY, MESSAGE),
+        signature=edwards.forged(5, mixed, SCALAR, KEY, MESSAGE),
         flags=("Cofactored",),
         control="honest",
     )
@@ -216,13 +216,13 @@ for k in (1, 2, 4):
 def message_for(key: bytes, r: bytes, fits: bool, order: int = 8) -> bytes:
     """A message whose challenge is, or is not, a multiple of ``order``."""
     number = 0
-    while (forging.challenge(r, key, b"pay %d" % number) % order == 0) is not fits:
+    while (edwards.challenge(r, key, b"pay %d" % number) % order == 0) is not fits:
         number += 1
     return b"pay %d" % number
 
 
-BASE_POINT: Final = forging.encode(forging.BASE)
-for name, encoded, _ in forging.small_order_encodings():
+BASE_POINT: Final = edwards.encode(edwards.BASE)
+for name, encoded, _ in edwards.small_order_encodings():
     case(
         f"key-{name}",
         f"The key is the point of small order {encoded.hex()[:8]}…; R = B and S = 1 fit, and nobody signed.",
@@ -233,10 +233,10 @@ for name, encoded, _ in forging.small_order_encodings():
         signature=BASE_POINT + scalar(1),
         flags=("SmallOrderKey",),
     )
-NONCE_POINT: Final = forging.encode(forging.multiply(5, forging.BASE))
+NONCE_POINT: Final = edwards.encode(edwards.multiply(5, edwards.BASE))
 for k in (1, 2, 4):
-    point = forging.add(forging.multiply(SCALAR, forging.BASE), forging.TORSION[k])
-    raw = forging.encode(point)
+    point = edwards.add(edwards.multiply(SCALAR, edwards.BASE), edwards.TORSION[k])
+    raw = edwards.encode(point)
     for fits, which in ((True, "both equations hold"), (False, "only the equation with cofactor holds")):
         message = message_for(raw, NONCE_POINT, fits, 8 // k)
         case(
@@ -246,12 +246,12 @@ for k in (1, 2, 4):
             "8-21",
             key=raw,
             message=message,
-            signature=forging.forged(5, NONCE_POINT, SCALAR, raw, message),
+            signature=edwards.forged(5, NONCE_POINT, SCALAR, raw, message),
             flags=("MixedOrderKey",),
         )
 for slug, comment, raw in (
     ("not-on-the-curve", "y = 2 is no point of the curve.", scalar(2)),
-    ("unreduced", "y = p + 3, which some decoders take for y = 3.", scalar(forging.P + 3)),
+    ("unreduced", "y = p + 3, which some decoders take for y = 3.", scalar(edwards.P + 3)),
     ("all-ones", "32 bytes of 0xff.", b"\xff" * 32),
     ("31-bytes", "A key of 31 bytes.", KEY[:31]),
     ("33-bytes", "A key of 33 bytes.", KEY + b"\0"),

@@ -8,7 +8,7 @@ import hmac
 import json
 from typing import Any, Final
 
-from delego_conformance.generate import forging
+from delego_conformance.generate import edwards, forging
 from delego_conformance.generate.build import Suite, refused
 from delego_conformance.generate.forging import base64url, compact, text
 from delego_conformance.generate.token_cases import (
@@ -62,7 +62,7 @@ case(
     "9.1-1",
     basis="spec",
 )
-S_PLUS_L = int.from_bytes(RAW_SIGNATURE[32:], "little") + forging.L
+S_PLUS_L = int.from_bytes(RAW_SIGNATURE[32:], "little") + edwards.L
 SIGNATURES: list[tuple[str, str, bytes, str]] = [
     ("zero", "64 zero bytes.", bytes(64), ""),
     ("63-bytes", "A byte is missing.", RAW_SIGNATURE[:63], "OtherLength"),
@@ -71,10 +71,10 @@ SIGNATURES: list[tuple[str, str, bytes, str]] = [
     (
         "r-is-the-identity",
         "R is the IDENTITY, which fits the equation.",
-        forging.forged(
+        edwards.forged(
             0,
-            forging.encode(forging.IDENTITY),
-            forging.secret_scalar(forging.TOKEN_SEED),
+            edwards.encode(edwards.IDENTITY),
+            edwards.secret_scalar(forging.TOKEN_SEED),
             forging.public_key(forging.TOKEN_SEED),
             f"{HEAD}.{BODY}".encode(),
         ),
@@ -123,10 +123,10 @@ case(
     "9-2 9.1-7",
     basis="spec",
 )
-IDENTITY = forging.encode(forging.IDENTITY)
+IDENTITY = edwards.encode(edwards.IDENTITY)
 WEAK_KID = hashlib.sha256(IDENTITY).hexdigest()[:16]
 WEAK_HEAD = base64url(text({**HEADER, "kid": WEAK_KID}))
-WEAK_SIGNATURE = forging.encode(forging.BASE) + (1).to_bytes(32, "little")
+WEAK_SIGNATURE = edwards.encode(edwards.BASE) + (1).to_bytes(32, "little")
 case(
     "key-of-small-order",
     "The table holds the IDENTITY, for which R = B and S = 1 fit every token: that is no key.",
