@@ -14,7 +14,7 @@ from delego_cli.mcp_wrap import unwrap, wrap
 from delego_cli.verbs import SETTINGS, Session, home_option, json_option, verb
 
 if TYPE_CHECKING:
-    from delego_agent.gateway.downstream import Command
+    from delego_agent.gateway.process import Command
 
 MAX_SECONDS: Final = 86_400.0
 
@@ -108,8 +108,9 @@ def run(
     The words of the person come from the call's _meta["delego/instruction"], else from the tool
     'delego_begin_task', else from --instruction.
     """
+    from delego_agent.gateway.backend import GatewayOptions
     from delego_agent.gateway.gate import GateOptions
-    from delego_agent.gateway.stdio import StdioOptions, serve_stdio
+    from delego_agent.gateway.stdio import serve_stdio
     from delego_authorizer.values import check_principal
 
     servers = _servers(argv, server, config_file)
@@ -119,7 +120,7 @@ def run(
         timeout=options["timeout"],
         unasked=options["without_instruction"],
     )
-    stdio = StdioOptions(
+    stdio = GatewayOptions(
         servers=servers,
         gate=gate,
         instruction=options["instruction"] or None,
@@ -132,8 +133,8 @@ def run(
 
 
 def _servers(argv: tuple[str, ...], server: str | None, config_file: Path | None) -> Mapping[str, Command]:
-    from delego_agent.gateway.downstream import Command
     from delego_agent.gateway.naming import server_name
+    from delego_agent.gateway.process import Command
     from delego_agent.gateway.servers import read_servers
 
     if config_file is not None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from delego_agent.gateway import relay as relay_module
-from delego_agent.gateway.downstream import MAX_QUEUED, Command, Downstream, ServerError, Ticket
+from delego_agent.gateway.downstream import ServerError, Ticket
 from delego_agent.gateway.forwarding import ForwardBroker, Forwarding, current, describe_answer
 from delego_agent.gateway.gate import Call, Gate, GateOptions
 from delego_agent.gateway.naming import Named
 from delego_agent.gateway.pins import PinStore
+from delego_agent.gateway.process import MAX_QUEUED, Command, ProcessServer
 from delego_agent.gateway.relay import Relay
 from delego_agent.gateway.replies import Refusal
 from delego_agent.gateway.toolbook import ToolBook
@@ -30,7 +31,7 @@ from mcp_lines import PATIENCE, make_home
 REQUEST = GatewayRequest.of(Action("do it", "CALL", "mcp://a/b", {}))
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
-Start = Callable[[str], Downstream]
+Start = Callable[[str], ProcessServer]
 
 
 @pytest.fixture
@@ -40,10 +41,10 @@ def log() -> list[str]:
 
 @pytest.fixture
 def start(log: list[str]) -> Iterator[Start]:
-    started: list[Downstream] = []
+    started: list[ProcessServer] = []
 
-    def run(code: str) -> Downstream:
-        server = Downstream(
+    def run(code: str) -> ProcessServer:
+        server = ProcessServer(
             "a", Command([sys.executable, "-c", code], {}), lambda *_: None, lambda _: None, log.append
         )
         started.append(server)
@@ -203,7 +204,13 @@ def lone(tmp_path: Path, log: list[str]) -> Iterator[tuple[Relay, list[Any]]]:
     """A relay whose server never started."""
     gate = Gate(make_home(tmp_path), GateOptions())
     answers: list[Any] = []
-    relay = Relay(gate, ToolBook("a", PinStore(tmp_path), log.append), answers.append, log.append, "go")
+    relay = Relay(
+        gate,
+        ToolBook("a", PinStore(tmp_path), log.append),
+        lambda one, _: answers.append(one),
+        log.append,
+        "go",
+    )
     yield relay, answers
     relay.drain(PATIENCE)
     gate.close()
@@ -259,10 +266,10 @@ def test_what_a_server_sends_that_is_not_passed_on(
     relay, answers = lone
     server = start("import time; time.sleep(600)")
     relay.server = server
-    relay.from_server(server, {"jsonrpc": "2.0", "method": "tools/frob"})
-    relay.from_server(server, {"jsonrpc": "2.0", "method": "notifications/message", "params": {}})
-    relay.from_server(server, {"jsonrpc": "2.0", "id": 1, "method": "roots/list"})
-    relay.from_server(server, {"jsonrpc": "2.0", "id": 1, "method": "roots/list"})
+    relay.from_server(server, {"jsonrpc": "2.0", "method": "tools/frob"}, None)
+    relay.from_server(server, {"jsonrpc": "2.0", "method": "notifications/message", "params": {}}, None)
+    relay.from_server(server, {"jsonrpc": "2.0", "id": 1, "method": "roots/list"}, None)
+    relay.from_server(server, {"jsonrpc": "2.0", "id": 1, "method": "roots/list"}, None)
     assert [answer["method"] for answer in answers] == ["notifications/message", "roots/list"]
     assert len(log) == 2
 

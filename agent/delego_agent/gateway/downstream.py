@@ -1,52 +1,60 @@
-"""One MCP server behind the gateway, over the standard streams of a process of its own.
-
-One thread reads it, one writes to it: a server that hangs, floods or dies holds up nobody but those who wait
-for its answers, and each of them is told what is known: not sent, or sent and never answered.
-"""
+"""A server behind the gateway, whatever it is reached by, and the messages that are on their way to it."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from queue import SimpleQueue
-from typing import Final
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from delego_agent.errors import DelegoAgentError
-from delego_agent.gateway.wire import (
-    MAX_FROM_SERVER,
-    Message,
-    Oversized,
-    RequestId,
-    WireError,
-    encode,
-    key_of,
-    parse,
-    read_lines,
-)
+from delego_agent.gateway.wire import Message, RequestId, key_of
 
-MAX_QUEUED: Final = 32 * 1024 * 1024  # bytes that wait for a server that does not read
-PATIENCE: Final = 2.0  # seconds for a server to end by itself, and again after it was asked to
-
-Log = Callable[[str], None]
+Log: TypeAlias = Callable[[str], None]
 
 
 class ServerError(DelegoAgentError):
     """A server cannot be started, or has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """How a server is started."""
+class Downstream(Protocol):
+    """One server, as a relay meets it. Safe for use by many threads."""
 
-    argv: Sequence[str]
-    env: Mapping[str, str]  # added to the gateway's own environment, from which DELEGO_… is taken out
-    cwd: Path | None = None
+    @property
+    def name(self) -> str:
+        """In actions: ``mcp://<name>/…``."""
+        ...
+
+    @property
+    def ended(self) -> str | None:
+        """Why it takes no more messages; None while it does."""
+        ...
+
+    def start(self) -> None:
+        """Begin to take messages, and to give those of the server."""
+        ...
+
+    def send(self, message: Message, on_done: Callable[[Ticket], None] | None = None) -> Ticket:
+        """Have a message sent, once. A request's ticket is done by its answer, any other by having been sent.
+
+        Raises ServerError where it surely is not sent.
+        """
+        ...
+
+    def give_up(self, request_id: RequestId, why: str) -> None:
+        """Wait no longer for an answer; one that comes later is dropped."""
+        ...
+
+    def asker(self, progress_token: object) -> RequestId | None:
+        """The id of the request without an answer that has this progress token."""
+        ...
+
+    def close(self) -> None:
+        """End it; whoever still waits is told that no answer came."""
+        ...
+
+
+# A message of a server that is no answer; and the id of the request that it came along with, if one can tell.
+OnMessage: TypeAlias = Callable[[Downstream, Message, RequestId | None], None]
 
 
 class Ticket:
@@ -83,195 +91,57 @@ class Ticket:
             self._on_done(self)
 
     @property
+    def is_done(self) -> bool:
+        return self._done.is_set()
+
+    @property
     def is_request(self) -> bool:
         return "id" in self.message and "method" in self.message
 
 
-class Downstream:
-    """A running server. ``on_message`` gets what is no answer, ``on_end`` is told when it has ended."""
+class Tickets:
+    """The requests of one server that have no answer yet."""
 
-    def __init__(
-        self,
-        name: str,
-        command: Command,
-        on_message: Callable[[Downstream, Message], None],
-        on_end: Callable[[Downstream], None],
-        log: Log,
-    ) -> None:
-        """Starts it. Raises ServerError."""
-        self.name = name
-        self._on_message = on_message
-        self._on_end = on_end
-        self._log = log
+    def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._tickets: dict[tuple[bool, RequestId], Ticket] = {}
-        self._queue: SimpleQueue[tuple[Ticket, bytes] | None] = SimpleQueue()
-        self._queued = 0
-        self.ended: str | None = None  # why, once it has
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
-                list(command.argv),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=_environment(command.env),
-                cwd=command.cwd,
-            )
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            shown = command.argv[0] if command.argv else ""
-            raise ServerError(f"server {name!r}: cannot start {shown!r:.200}: {reason.lower()}") from None
-        self._threads = [
-            threading.Thread(target=run, name=f"delego-mcp-{name}-{what}", daemon=True)
-            for what, run in (("reader", self._read), ("writer", self._write))
-        ]
+        self._open: dict[tuple[bool, RequestId], Ticket] = {}
 
-    def start(self) -> None:
-        """Begin to read and write."""
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def send(self, message: Message, on_done: Callable[[Ticket], None] | None = None) -> Ticket:
-        """Put a message in line. A request's ticket is done by its answer, any other by having been written.
-
-        Raises ServerError where it surely is not sent: the server has ended, or has stopped reading.
-        """
-        ticket = Ticket(message, on_done)
-        data = encode(message)
+    def add(self, ticket: Ticket) -> None:
+        """Raises ServerError where its id is in use."""
+        key = key_of(ticket.message["id"])
         with self._mutex:
-            if self.ended is not None:
-                raise ServerError(f"server {self.name!r} {self.ended}")
-            if self._queued + len(data) > MAX_QUEUED:
-                raise ServerError(f"server {self.name!r} does not read what it is sent")
-            if ticket.is_request:
-                key = key_of(message["id"])
-                if key in self._tickets:
-                    raise ServerError(f"the id {message['id']!r:.80} is in use")
-                self._tickets[key] = ticket
-                ticket.abandon = partial(self.give_up, message["id"])
-            self._queued += len(data)
-        self._queue.put((ticket, data))
-        return ticket
+            if key in self._open:
+                raise ServerError(f"the id {ticket.message['id']!r:.80} is in use")
+            self._open[key] = ticket
 
-    def give_up(self, request_id: RequestId, why: str) -> None:
-        """Wait no longer for an answer; one that comes later is dropped."""
+    def get(self, request_id: RequestId) -> Ticket | None:
         with self._mutex:
-            ticket = self._tickets.pop(key_of(request_id), None)
-        if ticket is not None:
-            ticket.finish(failure=why)
+            return self._open.get(key_of(request_id))
 
-    def waits_for(self, progress_token: object) -> bool:
-        """Whether a request with this progress token waits for its answer here."""
+    def take(self, request_id: RequestId) -> Ticket | None:
+        """The ticket with this id, which is waited for no longer."""
         with self._mutex:
-            tickets = list(self._tickets.values())
+            return self._open.pop(key_of(request_id), None)
+
+    def take_all(self) -> list[Ticket]:
+        with self._mutex:
+            tickets = list(self._open.values())
+            self._open.clear()
+        return tickets
+
+    def ids(self) -> list[RequestId]:
+        with self._mutex:
+            return [ticket.message["id"] for ticket in self._open.values()]
+
+    def asker(self, progress_token: object) -> RequestId | None:
+        """The id of the request with this progress token."""
+        with self._mutex:
+            tickets = list(self._open.values())
         for ticket in tickets:
             meta = ticket.message.get("params", {}).get("_meta")
             if type(meta) is dict and "progressToken" in meta:
                 token = meta["progressToken"]
                 if type(token) is type(progress_token) and token == progress_token:
-                    return True
-        return False
-
-    def close(self) -> None:
-        """End the server; whoever still waits is told that no answer came."""
-        self._end("was ended with the gateway")
-        self._queue.put(None)
-        self._threads[1].join(PATIENCE)
-        for end in (self._process.terminate, self._process.kill):
-            try:
-                self._process.wait(PATIENCE)
-                break
-            except subprocess.TimeoutExpired:
-                end()
-        self._process.wait()
-        self._threads[0].join(PATIENCE)
-
-    # --- its two threads --------------------------------------------------------------------------------
-
-    def _write(self) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        while (item := self._queue.get()) is not None:
-            ticket, data = item
-            try:
-                if ticket.begin():
-                    _write_all(self._process.stdin.fileno(), data)
-            except OSError:  # without its last byte, the end of the line, a message is none
-                ticket.written = False
-                self._forget(ticket)
-                ticket.finish(failure=f"server {self.name!r} {self.ended or 'has ended'}")
-            else:
-                if not ticket.is_request:
-                    ticket.finish()
-            with self._mutex:
-                self._queued -= len(data)
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        with contextlib.suppress(OSError, ValueError), self._process.stdout as stream:
-            for line in read_lines(stream, MAX_FROM_SERVER):
-                self._take(line)
-        try:
-            status = f"exit status {self._process.wait(PATIENCE)}"
-        except subprocess.TimeoutExpired:
-            status = "it closed its output"
-        self._end(f"has ended ({status})")
-        self._on_end(self)
-
-    def _take(self, line: bytes | Oversized) -> None:
-        try:
-            if isinstance(line, Oversized):
-                raise line.error()
-            message = parse(line)
-        except WireError as error:
-            self._contain(error)
-            return
-        if "method" in message:
-            self._on_message(self, message)
-            return
-        with self._mutex:
-            ticket = self._tickets.pop(key_of(message["id"]), None)
-        if ticket is None:
-            self._log(f"server {self.name!r} answered {message['id']!r:.80}, which nobody waits for; dropped")
-        else:
-            ticket.finish(answer=message)
-
-    def _contain(self, error: WireError) -> None:
-        """Something that is no message: whoever it was for, as far as one can see, waits no longer."""
-        self._log(f"server {self.name!r} sent what is not passed on: {error.problem}")
-        with self._mutex:
-            found = {key_of(one): one for one in error.ids if key_of(one) in self._tickets}
-            if not found and error.ids == () and len(self._tickets) == 1 and error.code != -32700:
-                (key,) = self._tickets
-                found = {key: key[1]}
-        for request_id in found.values():
-            self.give_up(request_id, f"the server's answer was refused: {error.problem}")
-
-    def _end(self, why: str) -> None:
-        with self._mutex:
-            self.ended = self.ended or why
-            tickets = list(self._tickets.values())
-            self._tickets.clear()
-        for ticket in tickets:
-            ticket.finish(failure=f"server {self.name!r} {self.ended} before it answered")
-
-    def _forget(self, ticket: Ticket) -> None:
-        if ticket.is_request:
-            with self._mutex:
-                self._tickets.pop(key_of(ticket.message["id"]), None)
-
-
-def _environment(added: Mapping[str, str]) -> dict[str, str]:
-    """The gateway's own, without what is said to delego: a server is not told where the home is."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DELEGO_")}
-    return {**kept, **added}
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+                    request_id: RequestId = ticket.message["id"]
+                    return request_id
+        return None

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from delego_agent.gateway.downstream import Log
 from delego_agent.gateway.naming import fields_of
-from delego_agent.gateway.relay import Relay, refuse_line
+from delego_agent.gateway.relay import Relay, Sink, refuse_line
 from delego_agent.gateway.toolbook import BEGIN_TASK, TASK_TOOL
 from delego_agent.gateway.wire import (
     INVALID_PARAMS,
@@ -23,7 +23,6 @@ from delego_agent.gateway.wire import (
     Oversized,
     RequestId,
     WireError,
-    encode,
     error_answer,
     parse,
 )
@@ -38,8 +37,6 @@ NAMED: Final = {"tools/call": "tools/list", "prompts/get": "prompts/list"}
 BY_URI: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 WAIT: Final = 60.0  # seconds for one page of one server
 MAX_PAGES: Final = 200
-
-Sink = Callable[[Message], None]
 
 
 class Hub:
@@ -64,7 +61,7 @@ class Hub:
 
     def sink(self, name: str) -> Sink:
         """Where the relay of one server writes to."""
-        return lambda message: self._from_relay(name, message)
+        return lambda message, about: self._from_relay(name, message, about)
 
     # --- from the client --------------------------------------------------------------------------------
 
@@ -75,8 +72,12 @@ class Hub:
                 raise line.error()
             message = parse(line)
         except WireError as error:
-            self._to_client(refuse_line(error, ()))
+            self._to_client(refuse_line(error, ()), None)
             return
+        self.take(message)
+
+    def take(self, message: Message) -> None:
+        """One message that the client sent, as it was read."""
         if "method" not in message:
             with self._mutex:
                 asked = self._asked.pop(str(message["id"]), None)
@@ -90,6 +91,11 @@ class Hub:
                 target=self._guarded, args=(message,), name="delego-mcp-hub", daemon=True
             ).start()
 
+    def abandon(self, request_id: RequestId) -> None:
+        """As ``Relay.abandon``."""
+        for relay in self._relays.values():
+            relay.abandon(request_id)
+
     def _guarded(self, message: Message) -> None:
         try:
             self._request(message)
@@ -101,9 +107,9 @@ class Hub:
         method, params = message["method"], message.get("params", {})
         if method == "tools/call" and params.get("name") == BEGIN_TASK and self._adds_task:
             answers = [relay.begin_task(message) for relay in self._relays.values()]
-            self._to_client(answers[0])
+            self._answer(answers[0])
         elif method == "ping":
-            self._to_client({"jsonrpc": "2.0", "id": message["id"], "result": {}})
+            self._answer({"jsonrpc": "2.0", "id": message["id"], "result": {}})
         elif method == "initialize":
             self._merge(message, _initialized)
         elif method == "server/discover":
@@ -132,7 +138,7 @@ class Hub:
         if not good or failed:  # a client that asks for the newer era falls back to the older one
             self._refuse(message, METHOD_NOT_FOUND, f"not every server knows {message['method']!r}")
             return
-        self._to_client({"jsonrpc": "2.0", "id": message["id"], **merged(good)})
+        self._answer({"jsonrpc": "2.0", "id": message["id"], **merged(good)})
 
     def _list(self, message: Message) -> None:
         if "cursor" in message.get("params", {}):
@@ -143,7 +149,7 @@ class Hub:
         if message["method"] == "tools/list" and self._adds_task:
             items = [*items, TASK_TOOL]
         rest = {name: value for name, value in frame.items() if name != "nextCursor"}
-        self._to_client({"jsonrpc": "2.0", "id": message["id"], "result": {**rest, member: items}})
+        self._answer({"jsonrpc": "2.0", "id": message["id"], "result": {**rest, member: items}})
 
     def _named(self, message: Message) -> None:
         shown = message.get("params", {}).get("name")
@@ -241,7 +247,7 @@ class Hub:
 
     # --- from the relays --------------------------------------------------------------------------------
 
-    def _from_relay(self, name: str, message: Message) -> None:
+    def _from_relay(self, name: str, message: Message, about: RequestId | None) -> None:
         if "method" not in message:
             with self._mutex:
                 waiter = self._waiting.pop(str(message["id"]), None)
@@ -253,13 +259,16 @@ class Hub:
                 own = f"delego-{name}-{next(self._numbers)}"
                 self._asked[own] = (name, message["id"])
             message = {**message, "id": own}
-        self._to_client(message)
+        self._to_client(message, about)
 
     def _tell(self, name: str, message: Message) -> None:
-        self._relays[name].from_client(encode(message))
+        self._relays[name].take(message)
 
     def _refuse(self, message: Message, code: int, text: str) -> None:
-        self._to_client(error_answer(message["id"], code, text))
+        self._answer(error_answer(message["id"], code, text))
+
+    def _answer(self, answer: Message) -> None:
+        self._to_client(answer, answer["id"])
 
 
 class _Waiter:

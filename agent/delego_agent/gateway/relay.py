@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from delego_agent.errors import DelegoAgentError
 from delego_agent.gateway.downstream import Downstream, Log, ServerError, Ticket
@@ -37,6 +37,9 @@ from delego_agent.gateway.wire import (
 INSTRUCTION: Final = "delego/instruction"
 MAX_CALLS: Final = 256  # guarded calls at a time, those that wait for a person included
 CANCEL_GRACE: Final = 5.0  # seconds for a server to answer a call that was cancelled
+
+# Takes one message for the client; and the id of the client's request that it belongs to, where one can tell.
+Sink: TypeAlias = Callable[[Message, RequestId | None], None]
 
 PASSED: Final = frozenset(
     {
@@ -76,7 +79,7 @@ class Relay:
         self,
         gate: Gate,
         book: ToolBook,
-        to_client: Callable[[Message], None],
+        to_client: Sink,
         log: Log,
         instruction: str | None,
     ) -> None:
@@ -106,14 +109,25 @@ class Relay:
         except WireError as error:
             with self._mutex:
                 answer = refuse_line(error, self._open)
-            self._to_client(answer)
+            self._to_client(answer, None)
             return
+        self.take(message)
+
+    def take(self, message: Message) -> None:
+        """One message that the client sent, as it was read."""
         if "method" not in message:
             self._answer_of_client(message)
         elif "id" in message:
             self._request(message)
         else:
             self._notice(message)
+
+    def abandon(self, request_id: RequestId) -> None:
+        """Nobody waits for this answer any more: what is held is not sent, what was sent goes on."""
+        with self._mutex:
+            call = self._open.pop(key_of(request_id), None)
+        if call is not None:
+            call.left.set()
 
     def leave(self, patience: float) -> None:
         """The client has gone: nobody is waited for any more, and what was sent gets a moment to end."""
@@ -138,7 +152,7 @@ class Relay:
                 self._open[key] = None
         if taken:
             text = f"the id {message['id']!r:.80} is in use by a request without an answer"
-            self._to_client(error_answer(None, INVALID_REQUEST, text))
+            self._to_client(error_answer(None, INVALID_REQUEST, text), None)
         elif method in PASSED:
             self._pass(message)
         elif method == "tools/list" or method in GUARDED or _is_vendors(method):
@@ -223,9 +237,9 @@ class Relay:
             sent = {**message, "params": {**params, "_meta": kept}}
         instruction = given or self._task or self._instruction
         forwarding = Forwarding(lambda: self._to_server(sent))
-        return Call(named, forwarding, instruction, self._reporter(meta))
+        return Call(named, forwarding, instruction, self._reporter(message["id"], meta))
 
-    def _reporter(self, meta: Message) -> Callable[[int, str], None]:
+    def _reporter(self, request_id: RequestId, meta: Message) -> Callable[[int, str], None]:
         count = 0
 
         def report(waited: int, approval_id: str) -> None:
@@ -239,7 +253,9 @@ class Relay:
                 "progress": -1 / count,
                 "message": f"waiting for a person to decide {approval_id} ({waited} s)",
             }
-            self._to_client({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+            self._to_client(
+                {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}, request_id
+            )
 
         return report
 
@@ -301,8 +317,8 @@ class Relay:
 
     # --- from the server --------------------------------------------------------------------------------
 
-    def from_server(self, server: Downstream, message: Message) -> None:
-        """One message of the server that is no answer."""
+    def from_server(self, server: Downstream, message: Message, about: RequestId | None) -> None:
+        """One message of the server that is no answer. ``about``: the request that it came along with."""
         method = message["method"]
         if "id" in message:
             key = key_of(message["id"])
@@ -317,14 +333,15 @@ class Relay:
                 self._log(f"server {server.name!r} asks twice with the id {message['id']!r:.80}; dropped")
                 return
         elif method == "notifications/progress":
-            if not server.waits_for(fields_of(message.get("params")).get("progressToken")):
+            about = server.asker(fields_of(message.get("params")).get("progressToken"))
+            if about is None:
                 return  # of nothing, or of what has ended
         elif method == "notifications/tools/list_changed":
             self._book.forget()
         elif not method.startswith("notifications/") and not _is_vendors(method):
             self._log(f"server {server.name!r}: {method!r:.80} is not passed on")
             return
-        self._to_client(message)
+        self._to_client(message, about)
 
     # --- inside -----------------------------------------------------------------------------------------
 
@@ -348,7 +365,7 @@ class Relay:
         with self._mutex:
             waited = self._open.pop(key_of(request["id"]), self)
         if waited is not self and answer is not None:
-            self._to_client(answer)
+            self._to_client(answer, request["id"])
 
     def _in_thread(self, run: Callable[[Message], None], message: Message) -> None:
         with self._mutex:

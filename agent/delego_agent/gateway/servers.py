@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from delego_agent.errors import DelegoAgentError
-from delego_agent.gateway.downstream import Command
 from delego_agent.gateway.naming import fields_of, server_name
+from delego_agent.gateway.process import Command
 from delego_agent.gateway.wrapping import MAX_FILE, ROOTS
 from delego_ledger.errors import StorageError
 from delego_ledger.files import read_file
