@@ -1,0 +1,88 @@
+"""MCP servers that nobody here wrote. They want other packages than this project, so they live elsewhere.
+
+python tests/foreign_servers.py DIR      installs them into DIR, which DELEGO_FOREIGN_SERVERS then names
+
+Where packages come from is the business of pip and npm. What cannot be installed is said in a line each, and
+the tests that want it are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "DELEGO_FOREIGN_SERVERS"
+LIMIT: Final = 55.0  # seconds for all of them
+
+# One virtual environment for each row. The second speaks the protocol as it was before 2026.
+PYTHON: Final = {
+    "python": ("mcp-server-time==2026.10.19", "mcp-server-git==2026.10.19", "mcp-server-fetch==2026.10.24"),
+    "python-1": ("mcp-server-sqlite==2025.4.25", "mcp==1.30.0"),
+}
+NODE: Final = (
+    "@modelcontextprotocol/server-everything@2026.8.31",
+    "@modelcontextprotocol/server-filesystem@2026.8.31",
+)
+FOLDERS: Final = ("python/bin", "python-1/bin", "node/node_modules/.bin")
+
+
+def command(name: str) -> str:
+    """A server's program: in the folder that the variable names, else on PATH; skips where it is not."""
+    import pytest
+
+    given = os.environ.get(VARIABLE)
+    folders = [str(Path(given, folder).absolute()) for folder in FOLDERS] if given else []
+    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
+    if found is None:
+        pytest.skip(f"no {name}: python tests/foreign_servers.py DIR installs it, {VARIABLE}=DIR finds it")
+    if Path(found).resolve().suffix == ".js" and shutil.which("node") is None:
+        pytest.skip(f"{name} needs node")
+    return found
+
+
+def fetch_server() -> tuple[str, ...]:
+    """``mcp-server-fetch`` for loopback. Where it finds node it would install a package at its first page."""
+    return ("env", "PATH=/nowhere", command("mcp-server-fetch"), "--allow-private-ips")
+
+
+def install(folder: Path) -> list[str]:
+    """Install all of them at the same time; a line for each that could not be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + LIMIT
+    steps: dict[str, list[list[str]]] = {}
+    for name, packages in PYTHON.items():
+        python = str(folder / name / "bin" / "python")
+        pip = [python, "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "10", *packages]
+        steps[name] = [[sys.executable, "-m", "venv", str(folder / name)], pip]
+    npm = shutil.which("npm") or "npm"
+    flags = ["--prefix", str(folder / "node"), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
+    steps["node"] = [[npm, "install", *flags, *NODE]]
+    (folder / "node").mkdir(exist_ok=True)
+    with ThreadPoolExecutor(len(steps)) as pool:
+        found = pool.map(lambda name: _run(name, steps[name], until), steps)
+        return [problem for problem in found if problem]
+
+
+def _run(name: str, commands: list[list[str]], until: float) -> str | None:
+    for words in commands:
+        try:
+            limit = max(1.0, until - time.monotonic())
+            done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"{name}: {error}"
+        if done.returncode:
+            return f"{name}: {(done.stderr.strip() or 'failed').splitlines()[-1]}"
+    return None
+
+
+if __name__ == "__main__":
+    problems = install(Path(sys.argv[1]))
+    for problem in problems:
+        print(f"not installed, and skipped: {problem}", file=sys.stderr)
+    sys.exit(1 if problems else 0)
