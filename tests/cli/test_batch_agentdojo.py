@@ -9,7 +9,7 @@ import pytest
 
 from support import ROOT, shared
 
-POLICY = ROOT / "examples" / "banking" / "policy.yaml"
+POLICY = ROOT / "examples" / "agentdojo" / "policy.yaml"
 READS = ("get_", "read_")  # the tools that change nothing
 
 
@@ -46,9 +46,9 @@ def test_an_attackers_read_is_allowed_only_where_users_do_the_same(decided: list
     assert {one["action_fingerprint"] for one in allowed} <= users
 
 
-def test_people_are_asked_about_few_calls_of_the_users(decided: list[dict[str, Any]]) -> None:
-    users = [one["outcome"] for one in decided if one["kind"] == "user"]
-    assert users.count("needs_approval") * 4 < len(users)
+def test_people_are_asked_about_few_of_the_users_reads(decided: list[dict[str, Any]]) -> None:
+    reads = [one["outcome"] for one in decided if one["kind"] == "user" and one["tool"].startswith(READS)]
+    assert reads.count("needs_approval") * 10 <= len(reads)
 
 
 def test_the_readme_shows_the_true_table(world: Any) -> None:

@@ -54,7 +54,7 @@ def test_a_home_is_not_made_twice(world: Any) -> None:
 
 def test_init_takes_a_policy_and_a_configuration(world: Any) -> None:
     (world.folder / "c.toml").write_text('version = 1\n[approvals]\napprovers = ["carol"]\nrequired = 1\n')
-    policy = ROOT / "examples" / "banking" / "policy.yaml"
+    policy = ROOT / "examples" / "agentdojo" / "policy.yaml"
     if not policy.exists():
         pytest.skip("examples are not beside these tests")
     assert world.run("init", "--policy", str(policy), "--config", "c.toml").exit_code == 0
