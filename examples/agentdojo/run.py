@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -164,12 +165,13 @@ async def make_calls(
     ``person``: who approves what waits for the user's tasks; None: nobody does.
     """
     from mcp import Client, StdioServerParameters
+    from mcp.client.stdio import stdio_client
 
     made = []
     # All of the environment, for coverage and the like; the official client would pass on hardly any of it.
     command = StdioServerParameters(command=gateway[0], args=[*gateway[1:]], env=dict(os.environ))
     # With the handshake, which waits for servers that start slowly; asking which era they speak does not.
-    async with Client(command, mode="legacy") as client:
+    async with Client(stdio_client(command, errlog=sys.stderr), mode="legacy") as client:
         tools = (await client.list_tools()).tools
         reads = {one.name for one in tools if one.annotations is not None and one.annotations.read_only_hint}
         for call in calls:
@@ -300,7 +302,7 @@ def report(answer: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "check it yourself:"
     *words, head = answer["ledger"]["command"]
-    yield f"  {' '.join(words)} \\"
+    yield f"  {shlex.join(words)} \\"
     yield f"    {head}"
 
 
