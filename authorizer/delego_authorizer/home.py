@@ -33,6 +33,7 @@ from delego_ledger.keyfiles import (
     load_signer,
     write_public_key,
 )
+from delego_ledger.ownership import foreign_hand
 from delego_ledger.sqlite import SQLiteLedger
 from delego_spec.anchors import Anchor
 from delego_spec.ed25519 import PublicKey, SeedSigner, Signer
@@ -84,6 +85,23 @@ class Home:
             wanted = "restore it from a copy, or, after an interrupted 'delego init', run that again"
             raise HomeError(self.path, f"is not whole: 'keys/ledger.pub' is missing; {wanted}")
         raise HomeError(self.path, "there is no home here; make one with 'delego init'")
+
+    def check_own(self) -> None:
+        """That no other account can change what decides here: this folder and all above it, policy,
+        configuration, ledger and keys, and what symbolic links among them lead to. Raises HomeError.
+
+        Stops a home that was planted where this account works, one moved away and replaced, and links from
+        another account's policy to this one's keys.
+        """
+        try:
+            approvers = sorted(self.approvers_path.iterdir()) if self.approvers_path.is_dir() else []
+            keys = (self.keys_path / "ledger.pem", self.keys_path / "token.pem")
+            inside = (self.policy_path, self.config_path, self.ledger_path, *keys, *approvers)
+            for path in (self.path, self.keys_path, self.approvers_path, *inside):
+                if (problem := foreign_hand(path)) is not None:
+                    raise HomeError(self.path, f"is not used: {problem}")
+        except OSError as error:
+            raise HomeError(self.path, f"cannot be looked at: {os_reason(error)}") from None
 
     def policy(self) -> Policy:
         """Raises PolicyError, HomeError."""
@@ -137,6 +155,7 @@ class Home:
         Raises HomeError, PolicyError, ConfigError, KeyFileError, AnchorFileError, StorageError.
         """
         self.require()
+        self.check_own()
         policy, config = self.policy(), self.config()
         if config.names_gateway and broker is None:
             raise HomeError(

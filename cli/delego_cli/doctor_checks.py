@@ -119,6 +119,7 @@ def _folders(patient: Patient) -> Iterator[Finding]:
         if hasattr(os, "getuid") and status.st_uid != os.getuid():
             text = f"{name} belongs to another account (uid {status.st_uid})"
             yield Finding("folder", "warn", text, "run delego as the account that owns the home")
+    home.check_own()
 
 
 def _keys(patient: Patient) -> Iterator[Finding]:
@@ -171,6 +172,7 @@ def _gateway(patient: Patient) -> Iterator[Finding]:
     if not config.names_gateway:
         yield Finding("broker", "ok", "no gateway: what is released is sent by the caller")
         return
+    patient.home.check_own()  # asking it shows it this account's bearer
     broker = gateway_of(patient.home, config)
     assert broker is not None  # noqa: S101 - it is named
     from delego_spec.gateway import NotSent

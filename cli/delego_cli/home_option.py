@@ -10,6 +10,8 @@ from typing import Final
 import click
 
 from delego_cli.errors import CommandError
+from delego_ledger.errors import os_reason
+from delego_ledger.ownership import foreign_hand
 
 VARIABLE: Final = "DELEGO_HOME"
 PROJECT: Final = Path(".claude", ".delego")
@@ -19,8 +21,9 @@ USER: Final = Path("~", ".delego")
 def find_home(given: str | None, environment: Mapping[str, str], folder: Path) -> Path:
     """The folder of the home, whether or not there is one. ``folder``: the current one.
 
-    An empty ``DELEGO_HOME`` counts as none. Raises CommandError where ``~`` stands for nothing, and where
-    the project's home is no folder.
+    An empty ``DELEGO_HOME`` counts as none. Raises CommandError where ``~`` stands for nothing, where the
+    project's home is no folder, and where another account could have put it there: it would bring a policy of
+    its own, and have this account's secrets sent where it likes.
     """
     text = given if given is not None else environment.get(VARIABLE)
     if text:
@@ -28,7 +31,15 @@ def find_home(given: str | None, environment: Mapping[str, str], folder: Path) -
     project = folder / PROJECT
     if os.path.lexists(project) and not project.is_dir():  # another home than the one meant is no substitute
         raise CommandError(f"{str(project)!r} is no folder; remove it, or name the home with --home")
-    return project if project.is_dir() else _expanded(USER)
+    if not project.is_dir():
+        return _expanded(USER)
+    try:
+        problem = foreign_hand(project)
+    except OSError as error:
+        problem = f"it cannot be looked at: {os_reason(error)}"
+    if problem is not None:
+        raise CommandError(f"{str(project)!r} is not used: {problem}; name the home you mean with --home")
+    return project
 
 
 def current_home(given: str | None) -> Path:
