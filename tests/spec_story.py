@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ballots import signed_yes
 from delego_authorizer import Authorizer, Ballot, Decision, load_config
 from delego_ledger.sqlite import SQLiteLedger
 from delego_spec import (
@@ -24,7 +25,6 @@ from delego_spec import (
     Notification,
     SeedSigner,
     load_policy,
-    sign_decision,
 )
 from delego_spec.types import EpochSeconds
 
@@ -104,7 +104,7 @@ def play(policy: str, config: str, order: Action, changed: Action) -> Story:
         parked = act.at(2, lambda: authorizer.propose(order, AGENT))
         clock.seconds = START + 60
         ballot = authorizer.ballot(str(parked.approval_id), "alice")
-        evidence = _yes(ballot)
+        evidence = signed_yes(ballot, ALICE, Micros((START + 58) * SECOND))
         authorizer.decide(ballot.approval.id, "approve", "alice", callback=evidence.callback)
         for second, action in ((61, changed), (62, order), (63, order)):
             act.at(second, lambda action=action: authorizer.resolve(ballot.approval.id, action, AGENT))
@@ -135,19 +135,6 @@ class _Acting:
 
 def _get(path: str) -> Action:
     return Action("read my account details", "GET", f"https://api.example.com/{path}", {})
-
-
-def _yes(ballot: Ballot) -> Evidence:
-    return sign_decision(
-        "approve",
-        signer=ALICE,
-        approval_id=ballot.approval.id,
-        nonce=ballot.nonce,
-        ts=Micros((START + 58) * SECOND),
-        action_fingerprint=ballot.approval.action_fingerprint,
-        intent_hash=ballot.approval.intent_hash,
-        display_hash=ballot.display_hash,
-    )
 
 
 def _notification(ballot: Ballot) -> Notification:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ballots import signed_yes
 from delego_authorizer import Authorizer, Config, HomeError, init_home
 from delego_broker import MemoryReplayStore, Outgoing, Refusal, TokenVerifier
 from delego_ledger.keyfiles import load_public_key
@@ -32,11 +33,10 @@ from delego_spec import (
     sign,
     verify_chain,
 )
-from delego_spec.callbacks import sign_decision
 from delego_spec.display import decision_text
 from delego_spec.ed25519 import PublicKey
 from delego_spec.types import JSONObject
-from spec_story import ALICE, LEDGER, SECOND, Clock, Numbers, OneShop
+from spec_story import ALICE, LEDGER, Clock, Numbers, OneShop
 
 POLICY = """
 default: deny
@@ -93,17 +93,7 @@ def parked(authorizer: Authorizer) -> str:
 
 
 def say_yes(authorizer: Authorizer, approval_id: str, clock: Clock | None = None) -> None:
-    ballot = authorizer.ballot(approval_id, "alice")
-    evidence = sign_decision(
-        "approve",
-        signer=ALICE,
-        approval_id=ballot.approval.id,
-        nonce=ballot.nonce,
-        ts=Micros((clock or Clock()).seconds * SECOND),
-        action_fingerprint=ballot.approval.action_fingerprint,
-        intent_hash=ballot.approval.intent_hash,
-        display_hash=ballot.display_hash,
-    )
+    evidence = signed_yes(authorizer.ballot(approval_id, "alice"), ALICE, (clock or Clock())())
     assert authorizer.decide(approval_id, "approve", "alice", callback=evidence.callback).accepted
 
 

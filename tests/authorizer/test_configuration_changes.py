@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from ballots import signed_yes
 from delego_authorizer import Authorizer, Config
-from delego_spec.callbacks import sign_decision
 from houses import ALICE_KEY, BOB_KEY, CONFIG, START, Service, order, park
 
 Build = Callable[..., Authorizer]
@@ -46,17 +46,7 @@ def test_a_signed_yes_of_an_approver_taken_off_the_list_does_not_count_though_th
     config = replace(CONFIG, signed_approvals=True)
     first = build(config=config, approver_keys=KEYS)
     approval_id = park(first, order())
-    ballot = first.ballot(approval_id, "alice")
-    yes = sign_decision(
-        "approve",
-        signer=ALICE_KEY,
-        approval_id=ballot.approval.id,
-        nonce=ballot.nonce,
-        ts=START,
-        action_fingerprint=ballot.approval.action_fingerprint,
-        intent_hash=ballot.approval.intent_hash,
-        display_hash=ballot.display_hash,
-    )
+    yes = signed_yes(first.ballot(approval_id, "alice"), ALICE_KEY, START)
     assert first.decide(approval_id, "approve", "alice", callback=yes.callback).accepted
     without_alice = build(config=replace(config, approvers=("bob",)), approver_keys=KEYS)
     assert "0 of 1 valid approver signatures" in without_alice.resolve(approval_id, order()).reasons[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ballots import signed_yes
 from cli_tools import FORBIDDEN, ORDER, TIMEOUT, fill, opened, running, set_config
 from delego_authorizer import Home
 from delego_cli import verify
@@ -27,7 +28,6 @@ from delego_spec import (
     SeedSigner,
     encode_line,
     seal,
-    sign_decision,
 )
 from delego_spec.chain import MAX_PROBLEMS
 from terminal import Terminal
@@ -276,17 +276,7 @@ def signed(home: Any) -> Any:
     set_config(home.home, '[approvals]\napprovers = ["alice"]\nsigned = true\n')
     with opened(home.home) as authorizer:
         approval_id = str(authorizer.propose(ORDER).approval_id)
-        ballot = authorizer.ballot(approval_id, "alice")
-        signature = sign_decision(
-            "approve",
-            signer=ALICE,
-            approval_id=ballot.approval.id,
-            nonce=ballot.nonce,
-            ts=ballot.approval.created_at,
-            action_fingerprint=ballot.approval.action_fingerprint,
-            intent_hash=ballot.approval.intent_hash,
-            display_hash=ballot.display_hash,
-        )
+        signature = signed_yes(authorizer.ballot(approval_id, "alice"), ALICE)
         assert authorizer.decide(approval_id, "approve", "alice", callback=signature.callback).accepted
         assert authorizer.resolve(approval_id, ORDER).allowed
     ledger = Home(home.home).ledger()

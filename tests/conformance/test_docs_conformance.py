@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ import readme_blocks
 from delego_conformance.known import read_known
 from delego_conformance.runner import run
 from delego_conformance.vectors import load_vectors
+from javascript import node
 from readme_blocks import Block, Session, blocks
 from support import ROOT
 
@@ -34,17 +33,6 @@ def code(of: list[Block], *, naive: bool) -> str:
     """The blocks of the adapter, one after the other; a naive one is replaced by what follows."""
     wanted = [block for block in of if block.info[:1] == ("js",) and (naive or "naive" not in block.info)]
     return "\n".join(block.text for block in wanted)
-
-
-def node() -> str:
-    """Node 20 or later; skips without it."""
-    path = shutil.which("node")
-    if path is None:
-        pytest.skip("node is not installed")
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version.lstrip("v").split(".")[0]) < 20:
-        pytest.skip(f"node is {version}; 20 or later is needed")
-    return path
 
 
 def test_the_adapter_of_the_page_is_conformant_as_auditor(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,25 +18,15 @@ from hypothesis import strategies as st
 
 from delego_conformance.runner import run
 from delego_conformance.vectors import DEFAULT_CTX, load_vectors
+from javascript import node
+from support import ROOT
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "conformance" / "javascript"
 TEMPLATE: Final = Path(str(resources.files("delego_conformance") / "templates" / "adapter.mjs"))
 LEDGER_KEY: Final = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 ALICE_KEY: Final = "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"
 
-
-def node() -> str:
-    """The path of Node 20 or later; skips where it or the folder is missing."""
-    if not FOLDER.is_dir():
-        pytest.skip("conformance/javascript is not in this tree")
-    path = shutil.which("node")
-    if path is None:
-        pytest.skip("node is not installed")
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version.lstrip("v").split(".")[0]) < 20:
-        pytest.skip(f"node is {version}; 20 or later is needed")
-    return path
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="conformance/javascript is not in this tree")
 
 
 class Adapter:
@@ -387,7 +376,6 @@ DECLARED: Final = re.compile(
 
 
 def test_modules_can_be_joined_into_one_text() -> None:
-    node()
     seen: dict[str, str] = {}
     for path in sorted((FOLDER / "src").glob("*.mjs")):
         text = path.read_text(encoding="utf-8")

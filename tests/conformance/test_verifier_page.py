@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from ballots import signed_yes
 from browsing import Auditor, auditing, browsing, window
 from chains import KEY, STRANGER, chain
 from cli_tools import ORDER
@@ -19,7 +20,7 @@ from delego_authorizer import Home, init_home
 from delego_conformance.vectors import load_vectors
 from delego_ledger.jsonl import export_evidence, export_receipts
 from delego_ledger.keyfiles import write_public_key
-from delego_spec import Anchor, SeedSigner, sign_decision, verify_chain
+from delego_spec import Anchor, SeedSigner, verify_chain
 from delego_spec.ed25519 import PublicKey
 from delego_spec.errors import AnchorError, KeyFormatError
 
@@ -220,17 +221,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authorizer = home.authorizer()
     approval_id = str(authorizer.propose(ORDER).approval_id)
     for name, signer in (("alice", ALICE), ("bob", BOB)):
-        ballot = authorizer.ballot(approval_id, name)
-        decision = sign_decision(
-            "approve",
-            signer=signer,
-            approval_id=ballot.approval.id,
-            nonce=ballot.nonce,
-            ts=ballot.approval.created_at,
-            action_fingerprint=ballot.approval.action_fingerprint,
-            intent_hash=ballot.approval.intent_hash,
-            display_hash=ballot.display_hash,
-        )
+        decision = signed_yes(authorizer.ballot(approval_id, name), signer)
         assert authorizer.decide(approval_id, "approve", name, callback=decision.callback).accepted
     assert authorizer.resolve(approval_id, ORDER).allowed
     authorizer.ledger.close()
