@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Styled, emit, fields, say
 from delego_cli.principals import account_name, principal_name
 from delego_cli.verbs import Session, verb
+
+if TYPE_CHECKING:
+    from delego_authorizer import Home
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=False)
 _LARGEST = 4 * 1024 * 1024  # bytes of a policy or configuration
@@ -70,6 +74,11 @@ def command(
         policy_text=rules,
         config_text=_signed(text) if sign else text,
     )
+    _tell(session, home, name)
+    return ExitCode.YES
+
+
+def _tell(session: Session, home: Home, name: str) -> None:
     settings = home.config()
     if session.json:
         emit(
@@ -83,7 +92,7 @@ def command(
                 "signed_approvals": settings.signed_approvals,
             }
         )
-        return ExitCode.YES
+        return
     say(Styled("a home is made", bold=True), f"  {home.path}")
     fields(
         [
@@ -97,7 +106,6 @@ def command(
     say("next:")
     for line, why in _next_steps(session, settings.signed_approvals, name):
         say("  ", Styled(line, bold=True), f"  {why}")
-    return ExitCode.YES
 
 
 def _next_steps(session: Session, signed: bool, name: str) -> list[tuple[str, str]]:

@@ -58,17 +58,12 @@ def run(
             against = outcome.kind != "pass" and vector.id not in known
             return fail_fast and against and counts(vector, strict=strict)
 
-        passing = _Pass(driver, progress, 2 * len(asked), ends_it)
-        first = passing.through(_shuffled(asked, seed, 1))
-        second: dict[str, Outcome] = {}
-        if not passing.is_ended and driver.gave_up is None:
-            again = [vector for vector in asked if first[vector.id].is_usable]
-            passing.done += len(asked) - len(again)
-            second = passing.through(_shuffled(again, seed, 2))
+        asking = _Asking(driver, progress, 2 * len(asked), ends_it)
+        outcomes = asking.twice(asked, seed)
     finally:
         driver.close()
-    partial = select is not None or passing.is_ended
-    found = results(chosen, (first, second), implementation=implementation, known=known)
+    partial = select is not None or asking.is_ended
+    found = results(chosen, outcomes, implementation=implementation, known=known)
     return Run(
         implementation=implementation,
         kit_version=kit_version(),
@@ -130,7 +125,7 @@ def _shuffled(vectors: Sequence[Vector], seed: int, which: int) -> list[Vector]:
     return order
 
 
-class _Pass:
+class _Asking:
     """Sends vectors, one after the other, in a pass or two."""
 
     def __init__(
@@ -144,10 +139,19 @@ class _Pass:
         self._progress = progress
         self._total = total
         self._ends_it = ends_it
-        self.done = 0
+        self._done = 0
         self.is_ended = False  # there is nothing more to be found out
 
-    def through(self, vectors: Sequence[Vector]) -> dict[str, Outcome]:
+    def twice(self, vectors: Sequence[Vector], seed: int) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+        """The outcomes in two random orders; what gave no usable reply is not asked again."""
+        first = self._through(_shuffled(vectors, seed, 1))
+        if self.is_ended or self._driver.gave_up is not None:
+            return first, {}
+        again = [vector for vector in vectors if first[vector.id].is_usable]
+        self._done += len(vectors) - len(again)
+        return first, self._through(_shuffled(again, seed, 2))
+
+    def _through(self, vectors: Sequence[Vector]) -> dict[str, Outcome]:
         """The outcome of each vector. The program is ended afterwards: the next pass has a new one."""
         found: dict[str, Outcome] = {}
         last: str | None = None
@@ -160,9 +164,9 @@ class _Pass:
                 found[vector.id] = _outcome(self._driver, vector)
                 _blame(found, last, self._driver.late)
                 last = vector.id
-            self.done += 1
+            self._done += 1
             if self._progress is not None:
-                self._progress(self.done, self._total)
+                self._progress(self._done, self._total)
             if self._ends_it(vector, found[vector.id]):
                 self.is_ended = True
                 break
