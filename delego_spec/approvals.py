@@ -18,8 +18,6 @@ from delego_spec.types import ApprovalId, Digest, Micros
 
 Status: TypeAlias = Literal["pending", "approved", "denied", "consumed", "expired"]
 
-FINAL: Final[frozenset[Status]] = frozenset({"denied", "consumed", "expired"})
-
 
 @dataclass(frozen=True, slots=True)
 class Approval:

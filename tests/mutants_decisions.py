@@ -7,7 +7,6 @@ from typing import Final
 from mutants_model import Mutant, of
 
 _load = of("delego_spec.policy", "policy")
-_yaml = of("delego_spec.yaml_reader", "policy")
 _decide = of("delego_spec.evaluate", "decide", "reasons", "rates")
 _match = of("delego_spec.matching", "decide")
 _glob = of("delego_spec.globs", "decide")

@@ -23,8 +23,6 @@ MAX_PASSES: Final = 16
 MAX_PBKDF2_ROUNDS: Final = 10_000_000  # a second or two
 MAX_SCRYPT_WORK: Final = 4  # times MAX_MEMORY, over all parallel parts
 
-_SALT_BYTES: Final = 16
-_NONCE_BYTES: Final = 24
 _WIDTH: Final = 64
 _BODY: Final = re.compile(
     r"version: (?P<version>[0-9]{1,4})\n"
