@@ -25,6 +25,7 @@ _CHANGES: Final = (  # what is another text in each run
     (re.compile(r"^\w+[- ]level[- ]message"), "<one of many messages>"),
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
     (re.compile(r"0x[0-9a-f]+"), "0x"),
+    (re.compile(r"^listen-\d+$"), "listen"),  # numbered by the process, not by the client
 )
 
 

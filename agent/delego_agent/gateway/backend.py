@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from delego_agent.gateway.downstream import Downstream, Log
+from delego_agent.gateway.downstream import Downstream, Log, ServerError
 from delego_agent.gateway.endpoint import Endpoint
 from delego_agent.gateway.gate import Gate, GateOptions
 from delego_agent.gateway.http_downstream import HttpServer
@@ -58,9 +58,10 @@ class Backend:
         self._mutex = threading.Lock()
         self._running = set(options.servers)
         self._started: list[Downstream] = []
+        self._replaced: list[Downstream] = []
         self._relays: dict[str, Relay] = {}
         many = len(options.servers) > 1
-        hub = Hub(to_client, log, adds_task=options.begin_task) if many else None
+        hub = Hub(to_client, log, adds_task=options.begin_task, renew=self._renew) if many else None
         for name in options.servers:
             adds_task = options.begin_task and not many
             book = ToolBook(name, PinStore(home), log, pinning=options.pinning, adds_task=adds_task)
@@ -72,16 +73,35 @@ class Backend:
 
     def start(self) -> None:
         """Raises ServerError where a server cannot be started; ``close`` has to follow all the same."""
-        for name, target in self._options.servers.items():
-            relay = self._relays[name]
-            server: Downstream
+        for name in self._options.servers:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        target, relay = self._options.servers[name], self._relays[name]
+        server: Downstream
+        with self._mutex:
+            if self._closing:
+                raise ServerError("the gateway ends")
             if isinstance(target, Command):
                 server = ProcessServer(name, target, relay.from_server, self._ended, self._log)
             else:
                 server = HttpServer(name, target, relay.from_server, self._log)
             relay.server = server
             self._started.append(server)
-            server.start()
+        server.start()
+
+    def _renew(self, name: str) -> None:
+        """End a server's process and start another one; a server that is reached by URL is left as it is."""
+        before = self._relays[name].server
+        if isinstance(before, ProcessServer) and before.ended is None:
+            self._replaced.append(before)
+            before.close()
+            try:
+                self._start(name)
+            except ServerError as error:
+                self._replaced.remove(before)
+                self._log(str(error))
+                self._ended(before)
 
     def from_client(self, line: bytes | Oversized) -> None:
         """One line that the client sent."""
@@ -104,14 +124,15 @@ class Backend:
 
     def close(self) -> None:
         """End the servers, and wait until every call has been recorded."""
-        self._closing = True
+        with self._mutex:
+            self._closing = True
         for server in self._started:
             server.close()
         for relay in self._relays.values():
             relay.drain(DRAIN)
 
     def _ended(self, server: Downstream) -> None:
-        if self._closing:
+        if self._closing or server in self._replaced:
             return
         self._log(f"server {server.name!r} {server.ended}")
         with self._mutex:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from delego_agent.gateway.downstream import Log
@@ -42,10 +43,15 @@ MAX_PAGES: Final = 200
 class Hub:
     """Takes the client's lines, and the messages of each relay. Safe for use by many threads."""
 
-    def __init__(self, to_client: Sink, log: Log, *, adds_task: bool) -> None:
+    def __init__(
+        self, to_client: Sink, log: Log, *, adds_task: bool, renew: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """``renew``: starts a server anew, which forgets what it was asked."""
         self._to_client = to_client
         self._log = log
         self._adds_task = adds_task
+        self._renew = renew
+        self._probed: set[str] = set()  # servers that may have taken a probe for the newer era's beginning
         self._relays: dict[str, Relay] = {}
         self._mutex = threading.Lock()
         self._numbers = itertools.count(1)
@@ -105,14 +111,18 @@ class Hub:
 
     def _request(self, message: Message) -> None:
         method, params = message["method"], message.get("params", {})
+        if method not in ("server/discover", "initialize", "ping"):
+            self._probed.clear()  # it has begun: nothing is started anew any more
         if method == "tools/call" and params.get("name") == BEGIN_TASK and self._adds_task:
             answers = [relay.begin_task(message) for relay in self._relays.values()]
             self._answer(answers[0])
         elif method == "ping":
             self._answer({"jsonrpc": "2.0", "id": message["id"], "result": {}})
         elif method == "initialize":
+            self._forget_the_probe()
             self._merge(message, _initialized)
         elif method == "server/discover":
+            self._probed = set(self._relays)
             self._merge(message, _discovered)
         elif method == "logging/setLevel":
             self._merge(message, lambda answers: {"result": next(iter(answers.values()))["result"]})
@@ -129,6 +139,9 @@ class Hub:
 
     def _merge(self, message: Message, merged: Callable[[Mapping[str, Message]], Message]) -> None:
         answers = self._ask_all(message)
+        for name, answer in answers.items():
+            if fields_of(answer.get("error")).get("code", UNAVAILABLE) != UNAVAILABLE:
+                self._probed.discard(name)  # it does not know the newer era
         good = {name: answer for name, answer in answers.items() if "result" in answer}
         for name in answers.keys() - good.keys():
             self._log(
@@ -139,6 +152,16 @@ class Hub:
             self._refuse(message, METHOD_NOT_FOUND, f"not every server knows {message['method']!r}")
             return
         self._answer({"jsonrpc": "2.0", "id": message["id"], **merged(good)})
+
+    def _forget_the_probe(self) -> None:
+        """A server takes its first request as its connection's era. Where one server does not know the newer
+        era, the client begins again with the older one; those that have taken the probe would refuse that.
+        """
+        probed = sorted(self._probed)
+        self._probed.clear()
+        if probed:
+            with ThreadPoolExecutor(len(probed)) as pool:
+                list(pool.map(self._renew, probed))
 
     def _list(self, message: Message) -> None:
         if "cursor" in message.get("params", {}):
@@ -153,17 +176,20 @@ class Hub:
 
     def _named(self, message: Message) -> None:
         shown = message.get("params", {}).get("name")
-        listing = NAMED[message["method"]]
+        found = self._found(NAMED[message["method"]], shown, message)
+        if found is None:
+            self._refuse(message, INVALID_PARAMS, f"no server lists {shown!r:.80}; list again")
+        else:
+            self._tell(found[0], {**message, "params": {**message["params"], "name": found[1]}})
+
+    def _found(self, listing: str, shown: object, message: Message) -> tuple[str, str] | None:
+        """Which server has what is shown under this name, and what it calls it."""
         with self._mutex:
             known = self._names.get(listing)
         if known is None:
             self._collect({**message, "method": listing, "params": _era(message)})
             known = self._names[listing]
-        found = known.get(shown) if type(shown) is str else None
-        if found is None:
-            self._refuse(message, INVALID_PARAMS, f"no server lists {shown!r:.80}; list again")
-        else:
-            self._tell(found[0], {**message, "params": {**message["params"], "name": found[1]}})
+        return known.get(shown) if type(shown) is str else None
 
     def _by_uri(self, message: Message, uri: object) -> None:
         if not self._owners and not self._templates:
@@ -186,10 +212,9 @@ class Hub:
         if reference.get("type") != "ref/prompt":
             self._by_uri(message, reference.get("uri"))
             return
-        with self._mutex:
-            found = self._names.get("prompts/list", {}).get(str(reference.get("name")))
+        found = self._found("prompts/list", reference.get("name"), message)
         if found is None:
-            self._refuse(message, INVALID_PARAMS, "no server lists this prompt; list them first")
+            self._refuse(message, INVALID_PARAMS, "no server lists this prompt; list them again")
         else:
             self._tell(found[0], {**message, "params": {**params, "ref": {**reference, "name": found[1]}}})
 
@@ -224,9 +249,15 @@ class Hub:
         pages: list[Message] = []
         params = dict(message.get("params", {}))
         while len(pages) < MAX_PAGES:
-            result = self._ask(name, {**message, "params": params}).wait().get("result")
+            answer = self._ask(name, {**message, "params": params}).wait()
+            result = answer.get("result")
             if type(result) is not dict:
-                break  # it has no such list
+                error = fields_of(answer.get("error"))
+                if error.get("code") != METHOD_NOT_FOUND:  # else it has no such list
+                    self._log(
+                        f"server {name!r} does not answer {message['method']!r}: {error.get('message')}"
+                    )
+                break
             pages.append(result)
             if type(result.get("nextCursor")) is not str:
                 break
