@@ -30,7 +30,7 @@ routes:
     params: json
     secrets:
       - {file: api.key, as: header, name: X-Api-Key, prefix: "Token "}
-      - {command: [pass, show, key], timeout_seconds: 3, as: query, name: key}
+      - {command: [pass, show, key], timeout_seconds: 3, environment: [VAULT_ADDR], as: query, name: key}
     timeouts: {connect_seconds: 1, read_seconds: 2, total_seconds: 3}
     max_response_bytes: 1000
     response_headers: [x-request-id]
@@ -65,6 +65,7 @@ def test_a_configuration_is_read_with_its_defaults() -> None:
     assert orders.path.pattern == "/orders/*"
     assert orders.credentials[0].source.file == Path("conf/api.key")
     assert orders.credentials[1].source.command == ("pass", "show", "key")
+    assert orders.credentials[1].source.environment == {"VAULT_ADDR"}
     assert orders.credentials[1].source.timeout == 3.0
     assert (orders.connect_timeout, orders.read_timeout, orders.total_timeout) == (1.0, 2.0, 3.0)
     assert orders.allow_networks == ()
@@ -165,7 +166,8 @@ REFUSED = [
     ("a query name beyond ASCII", secret("env: A, as: query, name: é"), "12:", "ASCII"),
     ("two secrets in one place", secret("env: A, as: bearer}, {env: B, as: bearer"), "12:", "another"),
     ("a shell line", secret("command: pass show x, as: bearer"), "12:", "list"),
-    ("a time-out without a command", secret("env: A, timeout_seconds: 3, as: bearer"), "12:", "command only"),
+    ("a time-out without a command", secret("env: A, timeout_seconds: 3, as: bearer"), "12:", "and keyring"),
+    ("variables without a command", secret("env: A, environment: [B], as: bearer"), "12:", "command only"),
     ("no YAML", "routes: [", "2:1", "not YAML"),
     ("nothing", "", "1:1", "is empty"),
 ]  # fmt: skip

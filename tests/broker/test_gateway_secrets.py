@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -123,12 +125,29 @@ def test_an_endless_command_is_ended() -> None:
     assert "more than" in refused(python("while True: print('x' * 65536)"))
 
 
+def test_a_command_does_not_see_the_secrets_of_other_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_ROUTES_KEY", "sk-12345678")
+    monkeypatch.setenv("VAULT_ADDR", "https://vault.example")
+    source = python("import os; print(*sorted(os.environ), 'and that is all')")
+    seen = set(read_secret(source).split())
+    assert "PATH" in seen
+    assert not seen & {"OTHER_ROUTES_KEY", "VAULT_ADDR", "PYTEST_CURRENT_TEST"}
+    named = replace(source, environment=frozenset({"VAULT_ADDR", "NOT_SET"}))
+    assert set(read_secret(named).split()) == seen | {"VAULT_ADDR"}
+
+
 class Ring(KeyringBackend):
     priority = 1
+    asked = 0
+    goes_on = threading.Event()
 
     def get_password(self, service: str, username: str) -> str | None:
         if service == "broken":
             raise RuntimeError("sk-12345678 leaks here")
+        if service == "hangs":
+            Ring.asked += 1
+            assert self.goes_on.wait(60)
+            return "sk-12345678"
         return {"api": "sk-12345678"}.get(service)
 
     def set_password(self, service: str, username: str, password: str) -> None:
@@ -148,6 +167,24 @@ def test_the_keyring_is_asked() -> None:
     assert read_secret(Source(keyring=("api", "me"))) == "sk-12345678"
     assert "no keyring entry" in refused(Source(keyring=("other", "me")))
     assert "sk-12345678" not in refused(Source(keyring=("broken", "me")))
+
+
+@pytest.mark.usefixtures("ring")
+def test_a_keyring_that_hangs_holds_one_thread_and_no_request_longer_than_its_time() -> None:
+    Ring.asked, source = 0, Source(keyring=("hangs", "me"), timeout=0.2)
+    Ring.goes_on.clear()
+    for _ in range(3):
+        assert "was not read within" in refused(source)
+    with pytest.raises(SecretUnavailable):  # what is left of a request's time is less than its own
+        read_secret(replace(source, timeout=60.0), until=time.monotonic() + 0.05)
+    assert Ring.asked == 1
+    Ring.goes_on.set()
+    assert read_secret(replace(source, timeout=60.0)) == "sk-12345678"
+
+
+def test_a_command_takes_no_longer_than_is_left_of_the_request() -> None:
+    with pytest.raises(SecretUnavailable, match="did not end within"):
+        read_secret(python("import time; time.sleep(60)", 60.0), until=time.monotonic() + 0.2)
 
 
 def injected(monkeypatch: pytest.MonkeyPatch, secret: str, **more: Any) -> Injected:

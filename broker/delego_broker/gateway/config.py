@@ -85,8 +85,10 @@ def _one_of(document: Document, path: Place, names: tuple[str, ...]) -> Iterator
     if len(found) != 1:
         text = f"has {' and '.join(found) or 'none of them'}; give exactly one of {', '.join(names)}"
         yield document.problem(path, text)
-    if "timeout_seconds" in members and "command" not in members:
-        yield document.problem((*path, "timeout_seconds"), "is for a command only; leave it out", at_key=True)
+    for name, wanted in (("timeout_seconds", {"command", "keyring"}), ("environment", {"command"})):
+        if name in members and not wanted & members.keys():
+            text = f"is for {' and '.join(sorted(wanted))} only; leave it out"
+            yield document.problem((*path, name), text, at_key=True)
 
 
 def _listen_problems(document: Document, listen: Any) -> Iterator[Problem]:
@@ -273,6 +275,7 @@ class _Reader:
             keyring=None if keyring is None else (keyring["service"], keyring["user"]),
             command=tuple(members["command"]) if "command" in members else None,
             timeout=float(members.get("timeout_seconds", 10)),
+            environment=frozenset(members.get("environment", ())),
         )
 
     def _file(self, name: str | None) -> Path | None:

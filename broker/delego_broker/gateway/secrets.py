@@ -13,6 +13,7 @@ import selectors
 import signal
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ from delego_spec.types import JSON
 
 MAX_BYTES: Final = 16 * 1024
 MIN_CHARACTERS: Final = 8  # what is shorter also stands by chance in what a service answers
+# What a command gets of the gateway's environment: the rest of it holds the other routes' secrets.
+PASSED_ON: Final = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"}
+    | {"SYSTEMROOT"}  # without it no program starts on Windows
+)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IN_HEADER: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")  # printable ASCII, no blank at an end
 _IN_BEARER: Final = re.compile(r"[!-~]+")
@@ -38,12 +44,16 @@ class Injected:
     hidden: tuple[str, ...] = field(default=(), repr=False)  # what must not come back
 
 
-def read_secret(source: Source, environment: Mapping[str, str] | None = None) -> str:
+def read_secret(
+    source: Source, environment: Mapping[str, str] | None = None, *, until: float | None = None
+) -> str:
     """The secret that is there now, as text of at least 8 characters without control characters.
 
-    Raises SecretUnavailable or MissingExtra. May block: on a disk, on a keyring, on a command up to its
-    time-out.
+    ``until``: on the monotonic clock; a command or a keyring has its own time-out, and not longer than this.
+    Raises SecretUnavailable or MissingExtra. May block: on a disk, and on those two.
     """
+    ends = time.monotonic() + source.timeout
+    until = ends if until is None else min(ends, until)
     if source.env is not None:
         text = (os.environ if environment is None else environment).get(source.env)
         if text is None:
@@ -51,9 +61,9 @@ def read_secret(source: Source, environment: Mapping[str, str] | None = None) ->
     elif source.file is not None:
         text = _text(source, _from_file(source))
     elif source.keyring is not None:
-        text = _from_keyring(source, *source.keyring)
+        text = _from_keyring(source, until)
     else:
-        text = _text(source, _from_command(source))
+        text = _text(source, _from_command(source, until))
     if len(text) < MIN_CHARACTERS:
         raise SecretUnavailable(f"{source} holds fewer than {MIN_CHARACTERS} characters")
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
@@ -65,13 +75,14 @@ def read_secret(source: Source, environment: Mapping[str, str] | None = None) ->
     return text
 
 
-def inject(credentials: Iterable[Credential]) -> Injected:
-    """Read all secrets of a route and say where they go. Raises as ``read_secret`` does; may block."""
+def inject(credentials: Iterable[Credential], *, until: float | None = None) -> Injected:
+    """Read all secrets of a route and say where they go. ``until``, what it raises, and that it may block: as
+    ``read_secret``."""
     headers: list[tuple[str, str]] = []
     query: list[tuple[str, str]] = []
     hidden: list[str] = []
     for credential in credentials:
-        secret = read_secret(credential.source)
+        secret = read_secret(credential.source, until=until)
         hidden.append(secret)
         if credential.place == "query":
             query.append((credential.name, secret))
@@ -115,33 +126,77 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _from_keyring(source: Source, service: str, user: str) -> str:
-    try:
-        import keyring
-    except ImportError:
-        raise MissingExtra("a secret in the keyring", "the keyring library", "keyring") from None
-    try:
-        text = keyring.get_password(service, user)
-    except Exception as error:  # noqa: BLE001 - backends raise what they like, and may say too much
-        raise SecretUnavailable(f"{source} cannot be read: {type(error).__name__}") from None
-    if text is None:
-        raise SecretUnavailable(f"there is no {str(source).removeprefix('the ')}")
-    return text
+class _Asked:
+    """One question to the keyring, in a thread of its own: a backend that shows a window may never answer."""
+
+    def __init__(self, source: Source, service: str, user: str) -> None:
+        self._answered = threading.Event()
+        self._text: str | None = None
+        self._problem: SecretUnavailable | MissingExtra | None = None
+        self._of = source, service, user
+        threading.Thread(target=self._ask, name="delego-keyring", daemon=True).start()
+
+    def answer(self, until: float) -> str:
+        """Raises SecretUnavailable, MissingExtra."""
+        source = self._of[0]
+        if not self._answered.wait(max(until - time.monotonic(), 0)):
+            raise SecretUnavailable(f"{source} was not read within {source.timeout:g} s")
+        if self._problem is not None:
+            raise self._problem.with_traceback(None)
+        if self._text is None:
+            raise SecretUnavailable(f"there is no {str(source).removeprefix('the ')}")
+        return self._text
+
+    def _ask(self) -> None:
+        source, service, user = self._of
+        try:
+            import keyring
+
+            self._text = keyring.get_password(service, user)
+        except ImportError:
+            self._problem = MissingExtra("a secret in the keyring", "the keyring library", "keyring")
+        except Exception as error:  # noqa: BLE001 - backends raise what they like, and may say too much
+            self._problem = SecretUnavailable(f"{source} cannot be read: {type(error).__name__}")
+        finally:
+            with _asking_mutex:
+                _asking.pop((service, user), None)
+            self._answered.set()
 
 
-def _from_command(source: Source) -> bytes:
+# An entry is asked for once at a time: a keyring that hangs holds one thread, however many requests wait.
+_asking: Final[dict[tuple[str, str], _Asked]] = {}
+_asking_mutex: Final = threading.Lock()
+
+
+def _from_keyring(source: Source, until: float) -> str:
+    assert source.keyring is not None  # noqa: S101 - the caller looked
+    with _asking_mutex:
+        if source.keyring not in _asking:
+            _asking[source.keyring] = _Asked(source, *source.keyring)
+        asked = _asking[source.keyring]
+    return asked.answer(until)
+
+
+def environment_of(source: Source, environment: Mapping[str, str]) -> dict[str, str]:
+    """What a command sees of an environment."""
+    names = PASSED_ON | source.environment
+    return {name: value for name, value in environment.items() if name in names}
+
+
+def _from_command(source: Source, until: float) -> bytes:
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command, no shell
             source.command or (),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=environment_of(source, os.environ),
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
         raise SecretUnavailable(f"{source} cannot be run: {why(error)}") from None
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-    until = time.monotonic() + source.timeout
+    began = time.monotonic()
     try:
         with process.stdout:
             data = _written(process.stdout.fileno(), until)
@@ -153,7 +208,7 @@ def _from_command(source: Source) -> bytes:
             os.killpg(process.pid, signal.SIGKILL)  # it has not been waited for: the number is still its own
         process.wait()
         if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
-            raise SecretUnavailable(f"{source} did not end within {source.timeout:g} s") from None
+            raise SecretUnavailable(f"{source} did not end within {until - began:.3g} s") from None
         raise
     if status != 0:
         raise SecretUnavailable(f"{source} ended with status {status}")

@@ -19,13 +19,14 @@ Place: TypeAlias = Literal["header", "bearer", "basic", "query"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a secret is. Exactly one of the four is set."""
+    """Where a secret is. Exactly one of the first four is set."""
 
     env: str | None = None
     file: Path | None = None
     keyring: tuple[str, str] | None = None  # service, user
     command: tuple[str, ...] | None = None  # no shell
-    timeout: float = 10.0  # seconds, for a command
+    timeout: float = 10.0  # seconds, for a command or a keyring
+    environment: frozenset[str] = frozenset()  # names of variables that a command gets beside the usual ones
 
     def __str__(self) -> str:
         """For people: which place is meant, never what is in it."""
