@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from delego_broker.errors import DelegoBrokerError
@@ -71,10 +71,11 @@ class Outgoing:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a credential must not be used. The code is stable, the message is for people; neither holds the
-    token."""
+    token. ``jti``: of a token that is genuine, so that its operator can revoke it."""
 
     code: RefusalCode
     message: str
+    jti: str | None = field(default=None, compare=False)
 
 
 def whole_seconds() -> int:
@@ -161,6 +162,14 @@ class TokenVerifier:
         )
         if isinstance(claims, TokenRefusal):
             return Refusal(claims.code, claims.message)
+        try:
+            refusal = self._unfit(claims, request, now)
+        except DelegoBrokerError as error:
+            refusal = Refusal("unavailable", str(error))
+        return claims if refusal is None else replace(refusal, jti=claims.jti)
+
+    def _unfit(self, claims: Claims, request: Outgoing, now: EpochSeconds) -> Refusal | None:
+        """The other steps, for a genuine token."""
         # (§9.2) A token that its operator took back before it expired.
         if self._revocations is not None and self._revocations.is_revoked(claims.jti) is not False:
             return Refusal("revoked", "the token was revoked")
@@ -176,7 +185,7 @@ class TokenVerifier:
             claims.jti, claims.cns, keep_until=consume_until(claims, MAX_LEEWAY), now=now
         )
         if found == "fresh":
-            return claims
+            return None
         if found == "jti":
             return Refusal("already_consumed", "the token was used before (jti)")
         if found == "cns":

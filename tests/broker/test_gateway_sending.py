@@ -23,7 +23,9 @@ from delego_broker.gateway.service import Gateway
 from delego_broker.gateway.settings import Credential, Route, Source
 from delego_broker.replay import MemoryReplayStore
 from delego_broker.verifier import TokenVerifier
-from delego_spec.gateway import Executed, Refused
+from delego_spec.action import Action
+from delego_spec.gateway import Executed, Refused, response_from_json
+from delego_spec.globs import Glob
 from gateways import (
     AUDIENCE,
     HEADER_SECRET,
@@ -34,6 +36,7 @@ from gateways import (
     execute_all,
     request_for,
     route_to,
+    token_for,
 )
 
 KEY = Credential(Source(env="GATEWAY_TEST_KEY"), "header", name="X-Api-Key")
@@ -206,7 +209,7 @@ def test_a_body_of_the_allowed_length_is_read(upstream: Upstream) -> None:
 )
 def test_an_answer_that_is_none_means_outcome_unknown(upstream: Upstream, path: str, said: str) -> None:
     began = time.monotonic()
-    outcome = unknown(call(upstream, path, "POST", {"a": 1}, read_timeout=0.3, total_timeout=0.6))
+    outcome = unknown(call(upstream, path, "POST", {"a": 1}, read_timeout=0.5, total_timeout=1.5))
     assert said in str(outcome.error)
     assert len(upstream.requests) == 1  # never a second time
     assert time.monotonic() - began < 10
@@ -309,6 +312,53 @@ def test_what_is_ended_while_a_secret_is_read_uses_no_token_up(upstream: Upstrea
     asyncio.run(run())
     assert upstream.requests == []
     answered(execute(request, route, store=store))
+
+
+def test_one_time_holds_for_name_secrets_and_answer_together(upstream: Upstream) -> None:
+    async def slowly(_: str, __: int) -> list[str]:
+        await asyncio.sleep(0.2)
+        return ["127.0.0.1"]
+
+    authority, store = f"localhost:{upstream.port}", MemoryReplayStore()
+    hangs = Credential(Source(command=("sleep", "60"), timeout=60.0), "bearer")
+    request = request_for("POST", f"http://{authority}/echo")
+    upstream.requests.clear()
+    slow = route_to(authority, credentials=(hangs, hangs), total_timeout=1.0)
+    refused = execute(request, slow, resolver=slowly, store=store)
+    assert isinstance(refused, Refused)
+    assert "did not end within" in refused.message
+    assert upstream.requests == []
+    answered(execute(request, route_to(authority), store=store))
+
+
+def test_a_request_whose_time_is_over_before_its_turn_is_not_sent(upstream: Upstream, tmp_path: Path) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    script = f"touch {begun}; while [ ! -e {go} ]; do sleep 0.01; done; echo {HEADER_SECRET}"
+    slow = Credential(Source(command=("sh", "-c", script), timeout=60.0), "bearer")
+    first = route_to(upstream.authority, path=Glob("/echo"), credentials=(slow,), total_timeout=60.0)
+    second = route_to(upstream.authority, name="second", total_timeout=0.05)
+    upstream.requests.clear()
+
+    async def run() -> Executed | Refused:
+        verifier = TokenVerifier({SIGNER.public_key.key_id: SIGNER.public_key}, AUDIENCE, MemoryReplayStore())
+        routes = (first, second)
+        gateway = Gateway(routes, verifier, Sender(routes), log=lambda _: None, threads=1)
+        url = f"http://{upstream.authority}"
+        held = asyncio.create_task(gateway.execute(request_for("GET", f"{url}/echo")))
+        while not begun.exists():
+            await asyncio.sleep(0.01)
+        late = asyncio.create_task(gateway.execute(request_for("GET", f"{url}/other")))
+        await asyncio.sleep(0.1)  # the second's time passes in the line
+        go.touch()
+        answered(response_from_json(await held))
+        said = response_from_json(await late)
+        await gateway.aclose(wait=True)
+        return said
+
+    refused = asyncio.run(run())
+    assert isinstance(refused, Refused)
+    assert "time for this request was over" in refused.message
+    assert [head.split()[1] for head in upstream.requests] == [b"/echo"]
 
 
 def test_the_token_is_used_up_before_anything_is_sent(upstream: Upstream) -> None:
@@ -494,7 +544,7 @@ def test_an_answer_without_an_end_is_cut_over_tls_too(
     secure: Upstream, authority_files: certificates.Files
 ) -> None:
     outcome = unknown(
-        tls_call(secure, "service.example", authority_files.ca, "/until_closed", total_timeout=0.6)
+        tls_call(secure, "service.example", authority_files.ca, "/until_closed", total_timeout=1.5)
     )
     assert "no whole answer within" in str(outcome.error)
 
@@ -562,3 +612,14 @@ def test_a_request_has_one_line_in_the_log_without_params_secrets_and_tokens(ups
     text = json.dumps(log)
     for hidden in ("4111-1111", "private", HEADER_SECRET, str(requests[0].authorization_token)):
         assert hidden not in text
+
+
+def test_a_genuine_token_that_was_refused_is_in_the_log_by_its_jti(upstream: Upstream) -> None:
+    log: list[Any] = []
+    url = f"http://{upstream.authority}/echo"
+    token = token_for(Action("do it", "POST", url, {"amount": 1}), jti="jti-to-revoke")
+    other = request_for("POST", url, {"amount": 2}, token=token)
+    execute_all(
+        [other, request_for("POST", url, token="no.token.at-all")], route_to(upstream.authority), log=log
+    )
+    assert [line.get("jti") for line in log] == ["jti-to-revoke", None]

@@ -193,6 +193,21 @@ def test_a_request_that_does_not_fit_cannot_burn_a_good_token() -> None:
     assert code(one.authorize(GOOD, ORDER)) is None
 
 
+def test_a_refusal_of_a_genuine_token_names_its_jti_and_no_other_does() -> None:
+    one = verifier()
+    first = one.authorize(GOOD, Outgoing("POST", ORDER.url, {}))
+    claims = one.authorize(GOOD, ORDER)
+    again = one.authorize(GOOD, ORDER)
+    assert isinstance(first, Refusal)
+    assert isinstance(claims, Claims)
+    assert isinstance(again, Refusal)
+    assert first.jti == again.jti == claims.jti
+    head, payload, _ = GOOD.split(".")
+    forged = one.authorize(f"{head}.{payload}.{'A' * 86}", ORDER)
+    assert isinstance(forged, Refusal)
+    assert forged.jti is None
+
+
 @pytest.mark.parametrize(
     "request_",
     [

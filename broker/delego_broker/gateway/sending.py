@@ -51,7 +51,6 @@ class Attempt:
     def __init__(self) -> None:
         self.may_have_left = False
         self.is_cut = False
-        self.began: float | None = None  # on the monotonic clock; None before it is the sender's turn
         self._mutex = threading.Lock()
         self._socket: socket.socket | None = None
 
@@ -61,19 +60,9 @@ class Attempt:
             self.is_cut = True
             self._shut()
 
-    def watch(self, loop: asyncio.AbstractEventLoop, total: float) -> Callable[[], None]:
-        """Cut it ``total`` seconds after it began. Returns what calls that off."""
-        timer: list[asyncio.TimerHandle] = []
-
-        def look() -> None:
-            left = total if self.began is None else self.began + total - time.monotonic()
-            if left <= 0:
-                self.cut()
-            else:
-                timer[:] = [loop.call_later(left, look)]
-
-        look()
-        return lambda: timer[0].cancel()
+    def watch(self, loop: asyncio.AbstractEventLoop, until: float) -> Callable[[], None]:
+        """Cut it at a time of the monotonic clock. Returns what calls that off."""
+        return loop.call_later(max(until - time.monotonic(), 0), self.cut).cancel
 
     def __call__(self, event: str, info: dict[str, Any]) -> None:
         """The transport tells what it does."""
@@ -106,7 +95,7 @@ class Sender:
         }
 
     async def where(self, prepared: Prepared) -> list[str] | Refused:
-        """The addresses that the request may go to. Nothing is sent."""
+        """The addresses that the request may go to, in the route's time for a connection. Nothing is sent."""
         route = prepared.route
         host, port = host_and_port(prepared.authority, _PORTS[route.scheme])
         try:
@@ -144,7 +133,6 @@ class Sender:
         route = prepared.route
         redactor = Redactor(injected.hidden)
         status: int | None = None
-        attempt.began = time.monotonic()
         try:
             response = self._first(prepared, addresses, injected, jti, attempt)
             status = response.status_code

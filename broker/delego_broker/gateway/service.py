@@ -30,6 +30,7 @@ Log: TypeAlias = Callable[[JSONObject], None]
 
 THREADS: Final = 64  # requests at a time; others wait
 STOPPING: Final = Refused("unsupported", "the gateway is stopping")
+LATE: Final = Refused("unsupported", "the time for this request was over before it was sent")
 
 
 @dataclass(slots=True)
@@ -64,12 +65,12 @@ class Gateway:
         record = _Record({"event": "request", "fingerprint": request.action_fingerprint})
         outcome: Executed | Refused | None = None
         try:
-            outcome = await self._execute(request, record)
+            outcome = await self._execute(request, record, began)
             return response_to_json(outcome)
         finally:
             self._log({**record.members, **_in_log(outcome), "ms": round((time.monotonic() - began) * 1000)})
 
-    async def _execute(self, request: GatewayRequest, record: _Record) -> Executed | Refused:
+    async def _execute(self, request: GatewayRequest, record: _Record, began: float) -> Executed | Refused:
         try:
             ready = await self._ready(request, record)
         except Exception as error:  # noqa: BLE001 - an error is never a permit
@@ -78,7 +79,8 @@ class Gateway:
             return ready
         prepared, addresses = ready
         loop, attempt = asyncio.get_running_loop(), Attempt()
-        unwatch = attempt.watch(loop, prepared.route.total_timeout)
+        until = began + prepared.route.total_timeout
+        unwatch = attempt.watch(loop, until)
         try:
             return await loop.run_in_executor(
                 self._threads,
@@ -87,6 +89,7 @@ class Gateway:
                 addresses,
                 request.authorization_token,
                 attempt,
+                until,
                 record,
             )
         except asyncio.CancelledError:
@@ -108,19 +111,31 @@ class Gateway:
         return _said(record, STOPPING) if self.stopping else (prepared, addresses)
 
     def _attempt(
-        self, prepared: Prepared, addresses: list[str], token: object, attempt: Attempt, record: _Record
+        self,
+        prepared: Prepared,
+        addresses: list[str],
+        token: object,
+        attempt: Attempt,
+        until: float,
+        record: _Record,
     ) -> Executed | Refused:
-        """The credential; §9.1 as the last check; the one attempt. In a thread, because all of it blocks."""
+        """The credential; §9.1 as the last check; the one attempt. In a thread, because all of it blocks.
+
+        ``until``: one time for all of it, the waiting for this thread included. The authorizer waits for 30
+        seconds, and an answer that comes later is lost.
+        """
         try:
-            injected = inject(prepared.route.credentials)
+            injected = inject(prepared.route.credentials, until=until)
         except DelegoBrokerError as error:
             return _said(record, Refused("unsupported", f"the credential cannot be had: {error}"))
         except Exception as error:  # noqa: BLE001 - an error is never a permit
             return _fault(error)
-        if attempt.is_cut:  # nobody waits for it any more
-            return _said(record, STOPPING)
+        if attempt.is_cut or time.monotonic() >= until:  # nobody waits for it any more
+            return _said(record, STOPPING if self.stopping else LATE)
         claims = self._verifier.authorize(token, prepared.outgoing)
         if isinstance(claims, Refusal):
+            if claims.jti is not None:
+                record.members["jti"] = claims.jti  # it may still be good: 'delego token revoke' wants this
             return _said(record, _refused(claims))
         # The token is used up. From here on: one attempt, and its outcome.
         record.members |= {"jti": claims.jti, "intent": claims.iht}
