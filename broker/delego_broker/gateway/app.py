@@ -8,7 +8,6 @@ says that nothing was taken and nothing sent: 400 no such message, 401 no right 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 from contextlib import suppress
 from typing import Final
@@ -20,7 +19,7 @@ from starlette.routing import Route as Path
 from starlette.types import ExceptionHandler
 
 from delego_broker.errors import DelegoBrokerError
-from delego_broker.gateway.secrets import read_secret
+from delego_broker.gateway.admission import Admission
 from delego_broker.gateway.service import Gateway, Log
 from delego_broker.gateway.settings import Listen
 from delego_broker.keysets import KeySource
@@ -31,7 +30,6 @@ from delego_spec.jwks import jwks_document
 from delego_spec.types import JSONObject
 
 MAX_REQUEST: Final = 300 * 1024  # bytes; a message has at most 256 KiB
-_BEARER: Final = "bearer "
 
 
 class _NotTaken(Exception):  # noqa: N818 - what it is to whoever asked
@@ -45,8 +43,13 @@ class _NotTaken(Exception):  # noqa: N818 - what it is to whoever asked
 def build_app(gateway: Gateway, listen: Listen, keys: KeySource, *, log: Log) -> Starlette:
     """The application. It raises nothing; ``log`` gets one object for each request that was not taken."""
 
+    admission = Admission(listen.bearer)
+
     async def execute(request: Request) -> Response:
-        await _admit(request, listen)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise _NotTaken(415, "send application/json")  # a browser's page cannot, without asking first
+        if (problem := await admission.problem(request.headers.getlist("authorization"))) is not None:
+            raise _NotTaken(401, problem)
         try:
             message = GatewayRequest.from_json(await _bounded(request))
         except GatewayError as error:
@@ -83,24 +86,6 @@ def build_app(gateway: Gateway, listen: Listen, keys: KeySource, *, log: Log) ->
     app = Starlette(routes=paths, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
-
-
-async def _admit(request: Request, listen: Listen) -> None:
-    """Whoever connects may ask where the socket or the certificate decides it; else who has the bearer."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise _NotTaken(415, "send application/json")  # a browser's page cannot, without asking first
-    if listen.bearer is None:
-        return
-    source = listen.bearer
-    try:
-        expected = await asyncio.to_thread(read_secret, source)
-    except DelegoBrokerError as error:
-        raise _NotTaken(401, f"nobody can be admitted now: {error}") from None
-    given = request.headers.getlist("authorization")
-    if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
-        raise _NotTaken(401, "send the gateway's bearer")
-    if not hmac.compare_digest(given[0][len(_BEARER) :].encode(errors="replace"), expected.encode()):
-        raise _NotTaken(401, "this is not the gateway's bearer")
 
 
 async def _bounded(request: Request) -> bytes:
