@@ -13,7 +13,12 @@ import anyio
 import pytest
 
 import foreign_scripts as scripts
-from mcp_lines import HERE, effects_of, make_home, reasons
+from delego_agent.gateway.gate import Gate, GateOptions
+from delego_agent.gateway.pins import PinStore
+from delego_agent.gateway.process import Command, ProcessServer
+from delego_agent.gateway.relay import Relay
+from delego_agent.gateway.toolbook import ToolBook
+from mcp_lines import HERE, decide, effects_of, make_home, reasons
 from mcp_script import ALLOW_ALL, client, gateway
 
 pytest.importorskip("mcp", reason="the extra 'mcp' is not installed")
@@ -204,3 +209,59 @@ def test_a_newer_server_beside_an_older_one_keeps_its_tools_when_the_client_prob
 
     for result in asyncio.run(asyncio.wait_for(script(), 2 * scripts.PATIENCE)):
         assert not result.is_error
+
+
+def test_what_is_not_to_be_subscribed_to_is_not_listened_to_either(tmp_path: Path) -> None:
+    """The newer era's ``subscriptions/listen`` went past the rule about ``resources/subscribe``."""
+    home = make_home(
+        tmp_path,
+        """
+        version: 1
+        default: allow
+        forbidden:
+          - { name: secret, match: { method: SUBSCRIBE, path: "/resource/note:/~/secret*" } }
+        rules:
+          - { name: asked, decision: needs_approval, match: { method: SUBSCRIBE, path: "*/asked" } }
+        """,
+    )
+
+    async def script(one: Any, seen: list[Any]) -> None:
+        from mcp import MCPError
+        from mcp.client.subscriptions import ResourceUpdated
+
+        for uri in ("note://secret", ""):
+            with pytest.raises(MCPError):
+                async with one.listen(resource_subscriptions=["note://one", uri]):
+                    raise AssertionError(f"{uri} is listened to")
+        async with anyio.create_task_group() as group:
+            group.start_soon(_approve, home)
+            async with one.listen(resource_subscriptions=["note://one", "note://asked"]) as events:
+                await one.call_tool("touch", {"uri": "note://asked"})
+                assert await anext(events) == ResourceUpdated(uri="note://asked")
+        async with one.listen(tools_list_changed=True) as events:  # names no resource
+            await one.call_tool("grow", {"name": "grown"})
+            await anext(events)
+
+    through(home, features(tmp_path), "auto", script)
+    assert sum("human approved by 'alice'" in one for one in reasons(home)) == 1
+
+
+async def _approve(home: Path) -> None:
+    await anyio.to_thread.run_sync(decide, home)
+
+
+def test_a_list_that_the_client_cancelled_does_not_hold_a_thread_for_ever(home: Path) -> None:
+    """Servers do not answer what was cancelled, and 256 such requests left no room for calls."""
+    gate = Gate(home, GateOptions())
+    book = ToolBook("silent", PinStore(home), print, pinning="off")
+    relay = Relay(gate, book, lambda *_: None, print, "go")
+    command = Command([sys.executable, "-c", "import sys; sys.stdin.read()"], {})
+    relay.server = ProcessServer("silent", command, relay.from_server, lambda _: None, print)
+    relay.server.start()
+    relay.take({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    cancelled = {"method": "notifications/cancelled", "params": {"requestId": 1}}
+    relay.take({"jsonrpc": "2.0", **cancelled})
+    relay.drain(scripts.PATIENCE)
+    assert relay._calls == 0
+    relay.server.close()
+    gate.close()

@@ -38,6 +38,14 @@ class Forwarding:
         return self.ticket
 
 
+def sent_with_others() -> Ticket:
+    """Of one thing among those that a single message names: it is sent once all of them are decided."""
+    ticket = Ticket({"jsonrpc": "2.0", "method": "subscriptions/listen"})
+    ticket.begin()
+    ticket.finish()
+    return ticket
+
+
 current: Final[ContextVar[Forwarding | None]] = ContextVar("delego_forwarding", default=None)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from delego_agent.errors import DelegoAgentError
 from delego_agent.gateway.downstream import Downstream, Log, ServerError, Ticket
-from delego_agent.gateway.forwarding import Forwarding
+from delego_agent.gateway.forwarding import Forwarding, sent_with_others
 from delego_agent.gateway.gate import Call, Gate
 from delego_agent.gateway.naming import GUARDED, NamingError, fields_of, name_request
 from delego_agent.gateway.replies import Refusal, tool_result
@@ -51,7 +51,6 @@ PASSED: Final = frozenset(
         "resources/unsubscribe",
         "prompts/list",
         "logging/setLevel",
-        "subscriptions/listen",
     }
 )
 FROM_SERVER: Final = frozenset({"ping", "roots/list", "sampling/createMessage", "elicitation/create"})
@@ -96,6 +95,7 @@ class Relay:
         self._idle = threading.Condition(self._mutex)
         self._calls = 0
         self._leaving = False
+        self._own = {"tools/list": self._list_tools, "subscriptions/listen": self._listen}
         self.server: Downstream | None = None
 
     # --- from the client --------------------------------------------------------------------------------
@@ -155,12 +155,12 @@ class Relay:
             self._to_client(error_answer(None, INVALID_REQUEST, text), None)
         elif method in PASSED:
             self._pass(message)
-        elif method == "tools/list" or method in GUARDED or _is_vendors(method):
+        elif method in self._own or method in GUARDED or _is_vendors(method):
             if full:
                 text = f"{MAX_CALLS} calls wait already; try again when one has ended"
                 self._reply(message, error_answer(message["id"], UNAVAILABLE, text))
             else:
-                self._in_thread(self._list_tools if method == "tools/list" else self._guarded, message)
+                self._in_thread(self._own.get(method, self._guarded), message)
         else:
             text = f"the method {method!r:.80} is not passed on"
             self._reply(message, error_answer(message["id"], METHOD_NOT_FOUND, text))
@@ -182,7 +182,8 @@ class Relay:
             self._book.learn(self.downstream(), message)
             ticket = self._to_server(message)
             while not ticket.wait(1.0):
-                if self._leaving:
+                if self._leaving or key_of(message["id"]) not in self._open:  # cancelled: none will come
+                    self.downstream().give_up(message["id"], "nobody waits for it")
                     return
         except DelegoAgentError as error:
             self._reply(message, error_answer(message["id"], UNAVAILABLE, str(error)))
@@ -207,12 +208,8 @@ class Relay:
         except NamingError as error:
             self._reply(message, error_answer(message["id"], INVALID_PARAMS, str(error)))
             return
-        with self._mutex:
-            if key_of(message["id"]) not in self._open:  # cancelled before it began
-                return
-            self._open[key_of(message["id"])] = call
-            if self._leaving:
-                call.left.set()
+        if not self._begin(message, call):
+            return
         if message["method"] == "tools/call":
             held = self._book.objection(self.downstream(), message)
             if held is not None:
@@ -224,17 +221,50 @@ class Relay:
         else:
             self._reply(message, answer)
 
+    def _listen(self, message: Message) -> None:
+        """``subscriptions/listen``: each resource that it names is decided as ``resources/subscribe`` is."""
+        params = message.get("params", {})
+        uris = fields_of(params.get("notifications")).get("resourceSubscriptions") or []
+        if type(uris) is not list or len(uris) > MAX_CALLS:
+            text = f"'resourceSubscriptions' must be a list of at most {MAX_CALLS} URIs"
+            self._reply(message, error_answer(message["id"], INVALID_PARAMS, text))
+            return
+        for uri in uris:
+            one = {"uri": uri, "_meta": params.get("_meta")}
+            try:
+                call = self._call({**message, "method": "resources/subscribe", "params": one})
+            except NamingError as error:
+                self._reply(message, error_answer(message["id"], INVALID_PARAMS, str(error)))
+                return
+            call.forwarding = Forwarding(sent_with_others)
+            if not self._begin(message, call):
+                return
+            answer = self._gate.pass_through(call)
+            if isinstance(answer, Refusal):
+                self._reply(message, answer.answer(message))
+                return
+            if call.left.is_set():
+                return
+        self._pass(_without_words(message))
+
+    def _begin(self, message: Message, call: Call) -> bool:
+        """Note what a request waits for; False where it was cancelled before it began."""
+        with self._mutex:
+            if key_of(message["id"]) not in self._open:
+                return False
+            self._open[key_of(message["id"])] = call
+            if self._leaving:
+                call.left.set()
+        return True
+
     def _call(self, message: Message) -> Call:
-        params = dict(message.get("params", {}))
+        params = message.get("params", {})
         named = name_request(self.downstream().name, message["method"], params)
         meta = fields_of(params.get("_meta"))
         given = meta.get(INSTRUCTION)
         if given is not None and (type(given) is not str or not given.strip()):
             raise NamingError(f"'_meta[{INSTRUCTION!r}]' must be text that is not empty")
-        sent = message
-        if given is not None:  # the person's words are not the server's business
-            kept = {name: value for name, value in meta.items() if name != INSTRUCTION}
-            sent = {**message, "params": {**params, "_meta": kept}}
+        sent = _without_words(message)
         instruction = given or self._task or self._instruction
         forwarding = Forwarding(lambda: self._to_server(sent))
         return Call(named, forwarding, instruction, self._reporter(message["id"], meta))
@@ -295,11 +325,12 @@ class Relay:
         if not is_id(request_id):
             return
         with self._mutex:
+            known = key_of(request_id) in self._open
             call = self._open.pop(key_of(request_id), None)
         if call is not None:
             call.left.set()
         self._send_quietly(message)
-        if call is not None and call.forwarding.ticket is not None:
+        if known and (call is None or call.forwarding.ticket is not None):
             why = "the client cancelled it, and the server did not answer after that"
             timer = threading.Timer(CANCEL_GRACE, self.downstream().give_up, (request_id, why))
             timer.daemon = True
@@ -400,3 +431,13 @@ def refuse_line(error: WireError, open_ids: Collection[tuple[bool, RequestId]]) 
 def _is_vendors(method: Any) -> bool:
     space, slash, _ = method.partition("/")
     return bool(slash and space) and space not in _SPACES
+
+
+def _without_words(message: Message) -> Message:
+    """A message as the server gets it: the person's words are not its business."""
+    params = message.get("params", {})
+    meta = fields_of(params.get("_meta"))
+    if INSTRUCTION not in meta:
+        return message
+    kept = {name: value for name, value in meta.items() if name != INSTRUCTION}
+    return {**message, "params": {**params, "_meta": kept}}
