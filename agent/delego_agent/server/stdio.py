@@ -1,0 +1,168 @@
+"""The server on this process's standard streams: one message a line, read strictly, and nothing else written.
+
+Lines are parsed as the gateway parses them: a duplicate member, NaN or a lone surrogate never becomes an
+argument that another parser would have read differently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import anyio
+import mcp_types as types
+from mcp.server import Server
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+
+from delego_agent.gateway.wire import (
+    INVALID_REQUEST,
+    MAX_FROM_CLIENT,
+    Oversized,
+    RequestId,
+    WireError,
+    encode,
+    error_answer,
+    key_of,
+    parse,
+    read_lines,
+)
+
+LEAVE: Final = 1.5  # seconds for what is on its way when the client leaves; clients kill after two
+_LOOK: Final = 0.01  # seconds between two looks at what is on its way
+
+
+class _Wire:
+    """The two streams. Standard output itself points to standard error meanwhile: a stray print of any
+    library, or of a broker, is no message."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        self._source = source
+        self._sink = sink
+        self._mutex = threading.Lock()
+        self._asked: set[tuple[bool, RequestId]] = set()
+        self._out: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="delego-mcp-writer", daemon=True)
+        self._writer.start()
+
+    @property
+    def unanswered(self) -> bool:
+        with self._mutex:
+            return bool(self._asked) and self._writer.is_alive()
+
+    def lines(self) -> Iterator[bytes | Oversized]:
+        with contextlib.suppress(OSError), open(self._source, "rb", closefd=False) as stream:
+            yield from read_lines(stream, MAX_FROM_CLIENT)
+
+    def read(self, line: bytes | Oversized) -> SessionMessage | None:
+        """A message; None for a line that is none, which is answered here."""
+        try:
+            if isinstance(line, Oversized):
+                raise line.error()
+            message = parse(line)
+            try:
+                typed = types.jsonrpc_message_adapter.validate_python(message, by_name=False)
+            except ValidationError:
+                raise WireError("is no message of MCP", INVALID_REQUEST) from None
+        except WireError as error:
+            ids: tuple[RequestId | None, ...] = error.ids or (None,)
+            for one in ids:
+                self.write(error_answer(one, error.code, error.problem))
+            return None
+        if isinstance(typed, types.JSONRPCRequest):
+            with self._mutex:
+                self._asked.add(key_of(typed.id))
+        elif isinstance(typed, types.JSONRPCNotification) and typed.method == "notifications/cancelled":
+            self._settled((typed.params or {}).get("requestId"))  # it gets no answer
+        return SessionMessage(typed)
+
+    def write(self, message: dict[str, Any]) -> None:
+        """Hand a message to the thread that writes: a client that does not read holds nothing else up."""
+        self._out.put(message)
+
+    def close(self) -> None:
+        """Write what was handed over, if the client still reads."""
+        self._out.put(None)
+        self._writer.join(LEAVE)
+
+    def _write(self) -> None:
+        while (message := self._out.get()) is not None:
+            view = memoryview(encode(message))
+            try:
+                while view:
+                    view = view[os.write(self._sink, view) :]
+            except OSError:
+                return  # nobody reads any more
+            self._settled(message.get("id"))
+
+    def _settled(self, request_id: object) -> None:
+        if isinstance(request_id, str | int):
+            with self._mutex:
+                self._asked.discard(key_of(request_id))
+
+
+async def serve_streams(server: Server[Any], source: int, sink: int) -> None:
+    """Serve until the client closes its end, or the surrounding scope is cancelled."""
+    wire = _Wire(source, sink)
+    inbox, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
+    outgoing, outbox = anyio.create_memory_object_stream[SessionMessage](16)
+    loop, left = asyncio.get_running_loop(), anyio.Event()
+
+    def read() -> None:
+        """In a thread of its own, which blocks in ``read`` and is left behind when the server ends."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            for line in wire.lines():
+                message = wire.read(line)
+                if message is not None:
+                    loop.call_soon_threadsafe(deliver, message)
+            loop.call_soon_threadsafe(left.set)
+
+    def deliver(message: SessionMessage) -> None:
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            inbox.send_nowait(message)
+
+    async def end() -> None:
+        await left.wait()
+        with anyio.move_on_after(LEAVE):
+            while wire.unanswered:
+                await anyio.sleep(_LOOK)
+        inbox.close()
+
+    async def write() -> None:
+        async with outbox:
+            async for item in outbox:
+                wire.write(item.message.model_dump(by_alias=True, exclude_unset=True))
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(write)
+            group.start_soon(end)
+            threading.Thread(target=read, name="delego-mcp-client", daemon=True).start()
+            await server.run(incoming, outgoing, server.create_initialization_options())
+            group.cancel_scope.cancel()
+    finally:
+        inbox.close()
+        wire.close()
+
+
+@contextlib.contextmanager
+def standard_streams() -> Iterator[tuple[int, int]]:
+    """Descriptors of this process's standard streams, kept for messages alone."""
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.dup2(nothing, 0)
+        os.dup2(2, 1)
+        yield source, sink
+    finally:
+        os.dup2(sink, 1)
+        os.dup2(source, 0)
+        os.close(nothing)
+        os.close(sink)
+        # ``source`` stays open: a thread may still be reading from it.
