@@ -39,6 +39,7 @@ class Config:
     broker_timeout: float = 30.0  # seconds
     broker_url: str | None = None  # without url and socket: the caller executes, or a broker it brings
     broker_socket: str | None = None  # relative to the home
+    broker_socket_owner: str | None = None  # a user's name or id; None: this user or root
     broker_bearer: str | None = None  # "file:NAME" or "env:NAME", where it is kept
     broker_ca: str | None = None  # relative to the home
     broker_client_certificate: str | None = None  # relative to the home
@@ -133,6 +134,8 @@ def _gateway_contradictions(broker: Any, tokens: Any) -> list[Problem]:
     if gateway is not None and "audience" not in tokens:
         text = f"is missing; a gateway takes nothing without a token, and 'broker.{gateway}' names one"
         problems.append(Problem("tokens.audience", text))
+    if "socket_owner" in broker and "socket" not in broker:
+        problems.append(Problem("broker.socket_owner", "is for a socket; name it with 'broker.socket'"))
     secure = broker.get("url", "").startswith("https:")
     for name in ("bearer", "ca", "client_certificate"):
         if name in broker and gateway is None:
@@ -161,6 +164,7 @@ def _config(members: Any) -> Config:
         broker_timeout=float(broker.get("timeout_seconds", DEFAULTS.broker_timeout)),
         broker_url=broker.get("url"),
         broker_socket=broker.get("socket"),
+        broker_socket_owner=broker.get("socket_owner"),
         broker_bearer=broker.get("bearer"),
         broker_ca=broker.get("ca"),
         broker_client_certificate=broker.get("client_certificate"),

@@ -26,6 +26,7 @@ from typing import IO, Any, Final, NoReturn, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from delego_broker.errors import DelegoBrokerError, StrPath, why
+from delego_broker.peers import UnknownUser, stranger, user_id
 from delego_spec.canonical import MAX_BYTES, parse_json
 from delego_spec.errors import CanonicalError, GatewayError
 from delego_spec.gateway import Executed, GatewayRequest, NotSent, Refused, response_from_json
@@ -63,7 +64,8 @@ class GatewayBroker:
     ``audience``: the name in the tokens that this gateway takes; others are not sent to it. ``timeout``:
     seconds for all of one exchange. ``bearer``: what shows the gateway who asks, or a function that reads it
     each time. ``ca``: a PEM file; these authorities count, instead of the system's. ``client_certificate``: a
-    PEM file with certificate and unencrypted private key.
+    PEM file with certificate and unencrypted private key. ``socket_owner``: the user, by name or id, under
+    whom the gateway listens at its socket, if that is neither this one nor root; nothing is sent to others.
 
     Threads may share it. Raises GatewayUnusable for what cannot work.
     """
@@ -78,6 +80,7 @@ class GatewayBroker:
         client_certificate: StrPath | None = None,
         ca: StrPath | None = None,
         socket_path: StrPath | None = None,
+        socket_owner: str | None = None,
     ) -> None:
         if type(audience) is not str or not audience:
             raise GatewayUnusable("the audience is missing: it is the name that the gateway's tokens carry")
@@ -85,6 +88,12 @@ class GatewayBroker:
             raise GatewayUnusable(f"the time-out is {timeout!r:.60}; more than 0, up to 3600 s are allowed")
         if (url is None) == (socket_path is None):
             raise GatewayUnusable("a gateway has either a url or a socket")
+        if socket_owner is not None and socket_path is None:
+            raise GatewayUnusable("an owner is for a socket; this gateway has a url")
+        try:
+            self._socket_owner = None if socket_owner is None else user_id(socket_owner)
+        except UnknownUser as error:
+            raise GatewayUnusable(f"the socket's owner: {error}") from None
         self._audience = audience
         self._timeout = float(timeout)
         self._bearer = bearer
@@ -185,6 +194,12 @@ class GatewayBroker:
             try:
                 connection.settimeout(_left(deadline))
                 connection.connect(self._socket_path)
+                uid = stranger(connection, self._socket_path, self._socket_owner)
+                if uid is not None:
+                    raise NotSent(
+                        f"another user (uid {uid}) listens at {self.shown}; if that is the gateway's, name it"
+                        f" as its owner (socket_owner under [broker])"
+                    )
             except BaseException:
                 connection.close()
                 raise

@@ -35,6 +35,7 @@ def gateway_of(home: Home, config: Config) -> GatewayBroker | None:
         ca=None if ca is None else home.path / ca,
         client_certificate=None if certificate is None else home.path / certificate,
         socket_path=None if socket is None else home.path / socket,
+        socket_owner=config.broker_socket_owner,
     )
 
 

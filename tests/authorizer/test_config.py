@@ -95,7 +95,7 @@ def test_all_that_can_change_a_decision_is_hashed_and_nothing_else() -> None:
     ]
     digests = {digest(load_config(text).decision_document) for text in decisive}
     assert len(digests - {before}) == len(decisive)
-    gateway = '[tokens]\naudience = "x"\n[broker]\nsocket = "s"\nbearer = "file:b"'
+    gateway = '[tokens]\naudience = "x"\n[broker]\nsocket = "s"\nsocket_owner = "b"\nbearer = "file:b"'
     assert digest(load_config(gateway).decision_document) == digest(
         load_config('[tokens]\naudience = "x"').decision_document
     )
@@ -239,6 +239,7 @@ def test_a_bearer_is_named_by_where_it_is_kept(bearer: str) -> None:
         ('url = "http://127.0.0.1:1"\nca = "a"', 'audience = "x"', "broker.ca: is for https"),
         ('socket = "s"\nclient_certificate = "a"', 'audience = "x"', "client_certificate: is for https"),
         ('socket = ""', 'audience = "x"', "broker.socket"),
+        ('url = "https://a.example"\nsocket_owner = "a"', 'audience = "x"', "socket_owner: is for a socket"),
         ('path = "s"', 'audience = "x"', "path"),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +104,48 @@ def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
     with far_end(says(http(DONE)), unix=tmp_path / "s") as end:
         assert end.broker().execute(request()) == Executed(status=201, result={"order": 7})
     assert b"\r\nHost: localhost:80\r\n" in end.requests[0]
+
+
+@contextlib.contextmanager
+def listening_as(uid: int, path: Path) -> Iterator[socket.socket]:
+    """A socket at which another user listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
+        bound.bind(str(path))
+        os.seteuid(uid)
+        try:
+            bound.listen(5)
+        finally:
+            os.seteuid(0)
+        yield bound
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "SO_PEERCRED") or os.geteuid() != 0, reason="only root can be another user, on Linux"
+)
+def test_a_socket_of_another_user_is_sent_nothing_unless_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with listening_as(61_804, path) as end:
+        with pytest.raises(NotSent, match=r"another user \(uid 61804\) listens at the socket .*socket_owner"):
+            GatewayBroker(None, AUDIENCE, socket_path=path).execute(request())
+        end.settimeout(5)
+        connection, _ = end.accept()
+        with connection:
+            assert connection.recv(1) == b""  # it was connected to, and told nothing
+        with pytest.raises(NotSent, match="another user"):
+            GatewayBroker(None, AUDIENCE, socket_path=path, socket_owner="61805").execute(request())
+        broker = GatewayBroker(None, AUDIENCE, socket_path=path, socket_owner="61804", timeout=0.2)
+        assert isinstance(broker.execute(request()), Executed)  # it was asked, and is silent
+
+
+def test_an_owner_of_a_socket_is_a_user(tmp_path: Path) -> None:
+    with pytest.raises(GatewayUnusable, match="no user 'nobody-at-all'"):
+        GatewayBroker(None, AUDIENCE, socket_path=tmp_path / "s", socket_owner="nobody-at-all")
+    with pytest.raises(GatewayUnusable, match="an owner is for a socket"):
+        GatewayBroker("https://a.example", AUDIENCE, socket_owner="root")
+    with far_end(says(http(DONE)), unix=tmp_path / "s") as end:
+        named = GatewayBroker(None, AUDIENCE, socket_path=tmp_path / "s", socket_owner="root")
+        assert named.execute(request()) == Executed(status=201, result={"order": 7})
+    assert end.connections == 1
 
 
 def test_threads_share_one_broker() -> None:
