@@ -24,6 +24,7 @@ from benchmarks.material import (
     read_action,
     wide_policy,
 )
+from benchmarks.mcp_http import mcp_http
 from benchmarks.mcp_stdio import mcp_stdio
 from benchmarks.measure import Figure, in_turns, seconds
 from benchmarks.tokens import authorize
@@ -152,6 +153,7 @@ CASES: Final = (
     Case("authorize", authorize, "a token checked and used up against a bare verify and insert"),
     Case("gateway", gateway, "a request through the gateway against a direct one"),
     Case("mcp-stdio", mcp_stdio, "an allowed MCP call through the gateway against a bare durable commit"),
+    Case("mcp-http", mcp_http, "eight MCP callers over HTTP through the gateway against directly"),
     Case("growth", growth, "a propose at a million receipts against one at a thousand"),
     Case("verification", verification, "a full verification against raw libsodium, and its memory"),
 )

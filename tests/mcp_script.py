@@ -24,17 +24,22 @@ def gateway(home: Path, server: Sequence[str], *options: str, name: str = "every
 
 @asynccontextmanager
 async def client(
-    command: Sequence[str], mode: str = "auto", seen: list[Any] | None = None, **more: Any
+    command: Sequence[str] | str, mode: str = "auto", seen: list[Any] | None = None, **more: Any
 ) -> Any:
-    """The official client; ``seen`` gets each raw message that it receives."""
+    """The official client of a command or a URL; ``seen`` gets each raw message that it receives."""
     from mcp import Client, StdioServerParameters
     from mcp.client.stdio import stdio_client
+    from mcp.client.streamable_http import streamable_http_client
 
-    parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env={**_coverage()})
+    def connect() -> Any:
+        if isinstance(command, str):
+            return streamable_http_client(command)
+        parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env={**_coverage()})
+        return stdio_client(parameters)
 
     @asynccontextmanager
     async def transport() -> Any:
-        async with stdio_client(parameters) as (read, write):
+        async with connect() as (read, write):
             out, into = anyio.create_memory_object_stream[Any](100)
             async with anyio.create_task_group() as group:
 
@@ -60,7 +65,7 @@ def _coverage() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
-async def everything(command: Sequence[str], mode: str) -> list[Any]:
+async def everything(command: Sequence[str] | str, mode: str) -> list[Any]:
     """Use all that the test server has; the messages received, ids and times left out."""
     from mcp import MCPError
     from mcp.types import ElicitResult

@@ -8,15 +8,32 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from delego_cli.completers import ANY_FILE
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.mcp_wrap import unwrap, wrap
+from delego_cli.output import emit, say
 from delego_cli.verbs import SETTINGS, Session, home_option, json_option, verb
 
 if TYPE_CHECKING:
-    from delego_agent.gateway.process import Command
+    from delego_agent.gateway.backend import GatewayOptions, Target
 
 MAX_SECONDS: Final = 86_400.0
+MAX_PORT: Final = 65_535
+
+
+class _Address(click.ParamType[tuple[str, int]]):
+    """``[HOST:]PORT``. Whether the host is loopback is looked at where it is listened on."""
+
+    name = "address"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        host, _, port = str(value).rpartition(":")
+        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT):
+            self.fail(f"{value!r:.80} is no address; write PORT, 127.0.0.1:PORT or [::1]:PORT", param, ctx)
+        return host or "127.0.0.1", int(port)
 
 
 class _DefaultRun(click.Group):
@@ -33,7 +50,7 @@ command = _DefaultRun(
     help="Stand in front of an MCP server: each call is decided first, and sent once.",
     params=[home_option(), json_option()],
     context_settings=SETTINGS,
-    subcommand_metavar="[run] [OPTIONS] -- COMMAND [ARGS]...",
+    subcommand_metavar="[run] [OPTIONS] [-- COMMAND [ARGS]...]",
 )
 
 command.add_command(wrap)
@@ -46,7 +63,9 @@ command.add_command(unwrap)
         "delego mcp-gateway -- uvx mcp-server-time",
         'delego mcp-gateway --server files --instruction "tidy my notes" -- npx server-filesystem notes',
         "delego mcp-gateway --hold 0 -- python my_server.py",
+        "delego mcp-gateway --server notes --url https://notes.example/mcp",
         "delego mcp-gateway --config servers.yaml",
+        "delego mcp-gateway --http 8765 --token-file gateway.token --config servers.yaml",
     ),
     group=command,
 )
@@ -95,11 +114,36 @@ command.add_command(unwrap)
     metavar="FILE",
     help="Many servers at once: a YAML file with 'servers', or a client's .mcp.json.",
 )
+@click.option(
+    "--url", metavar="URL", help="The server speaks streamable HTTP here; its headers need --config."
+)
+@click.option(
+    "--http",
+    "address",
+    type=_Address(),
+    metavar="[HOST:]PORT",
+    help="Serve streamable HTTP at http://HOST:PORT/mcp, on loopback only; port 0: a free one.",
+)
+@click.option(
+    "--token-file",
+    type=ANY_FILE,
+    metavar="FILE",
+    help="With --http: clients have to send this file's token as bearer.",
+)
+@click.option("--token-env", metavar="NAME", help="As --token-file, from this variable of the environment.")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARGS]...")
 def run(
-    session: Session, argv: tuple[str, ...], server: str | None, config_file: Path | None, **options: Any
+    session: Session,
+    argv: tuple[str, ...],
+    server: str | None,
+    url: str | None,
+    config_file: Path | None,
+    address: tuple[str, int] | None,
+    token_file: str | None,
+    token_env: str | None,
+    **options: Any,
 ) -> ExitCode:
-    """Start an MCP server, or many, and stand in front of it, on this process's standard streams.
+    """Stand in front of an MCP server, or many, on this process's standard streams or on loopback HTTP.
 
     A call is the action CALL mcp://NAME/TOOL with its arguments as params; a resource is READ
     mcp://NAME/resource/URI, a prompt GET mcp://NAME/prompt/PROMPT. What the policy allows is sent on once;
@@ -113,38 +157,77 @@ def run(
     from delego_agent.gateway.stdio import serve_stdio
     from delego_authorizer.values import check_principal
 
-    servers = _servers(argv, server, config_file)
-    gate = GateOptions(
-        principal=check_principal(options["principal"]),
-        hold=options["hold"],
-        timeout=options["timeout"],
-        unasked=options["without_instruction"],
-    )
-    stdio = GatewayOptions(
-        servers=servers,
-        gate=gate,
+    gateway = GatewayOptions(
+        servers=_servers(argv, server, url, config_file),
+        gate=GateOptions(
+            principal=check_principal(options["principal"]),
+            hold=options["hold"],
+            timeout=options["timeout"],
+            unasked=options["without_instruction"],
+        ),
         instruction=options["instruction"] or None,
         pinning=options["pin"],
         begin_task=options["begin_task"],
     )
-    if not serve_stdio(session.home_path, stdio):
-        raise CommandError(f"no server runs any more: {', '.join(servers)}")
+    if address is not None:
+        return _serve_http(session, gateway, address, token_file, token_env)
+    if token_file is not None or token_env is not None:
+        raise click.UsageError("a token is for --http; standard streams have one client alone")
+    if not serve_stdio(session.home_path, gateway):
+        raise CommandError(f"no server runs any more: {', '.join(gateway.servers)}")
     return ExitCode.YES
 
 
-def _servers(argv: tuple[str, ...], server: str | None, config_file: Path | None) -> Mapping[str, Command]:
+def _serve_http(
+    session: Session,
+    gateway: GatewayOptions,
+    address: tuple[str, int],
+    token_file: str | None,
+    token_env: str | None,
+) -> ExitCode:
+    from delego_agent.gateway.http_serve import HttpOptions, read_token, serve_http, token_of
+
+    if token_file is not None and token_env is not None:
+        raise click.UsageError("--token-file and --token-env both name a token; leave one out")
+    token = None
+    if token_file is not None:
+        token = read_token(Path(token_file))
+    elif token_env is not None:
+        token = token_of(token_env)
+
+    def on_listen(url: str) -> None:
+        if session.json:
+            emit({"event": "listening", "url": url})
+        else:
+            say(f"listening on {url}")
+
+    serve_http(session.home_path, gateway, HttpOptions(*address, token), on_listen)
+    return ExitCode.YES
+
+
+def _servers(
+    argv: tuple[str, ...], server: str | None, url: str | None, config_file: Path | None
+) -> Mapping[str, Target]:
+    from delego_agent.gateway.endpoint import endpoint
     from delego_agent.gateway.naming import server_name
     from delego_agent.gateway.process import Command
     from delego_agent.gateway.servers import read_servers
 
     if config_file is not None:
-        if argv or server is not None:
-            raise click.UsageError("--config names the servers; leave out --server and the command")
+        if argv or server is not None or url is not None:
+            raise click.UsageError("--config names the servers; leave out --server, --url and the command")
         return read_servers(config_file)
-    if not argv:
-        raise click.UsageError("a command is missing: write it after --, or name a file with --config")
+    if url is not None and argv:
+        raise click.UsageError("a server has a --url or a command, not both")
+    if url is None and not argv:
+        raise click.UsageError(
+            "a server is missing: write its command after --, give its --url, or name a file with --config"
+        )
     if server is not None and server_name(server) != server:
         raise click.UsageError(
             f"--server {server!r:.80} is no name for actions; write {server_name(server)!r}"
         )
+    if url is not None:
+        to = endpoint(url, {})
+        return {server or server_name(to.host): to}
     return {server or server_name(Path(argv[0]).stem): Command(argv, {})}

@@ -13,14 +13,14 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Final
 
 from delego_agent.gateway.downstream import Log, OnMessage, ServerError, Ticket, Tickets
 from delego_agent.gateway.endpoint import Endpoint
-from delego_agent.gateway.headers import LAST_EVENT, SESSION, VERSION, declared_in, era_of, written
+from delego_agent.gateway.headers import SESSION, declared_in, era_of, written
+from delego_agent.gateway.http_streams import Handshake, Streams
 from delego_agent.gateway.links import Cut, Link, Links, Unsent
 from delego_agent.gateway.naming import fields_of
 from delego_agent.gateway.sse import KIND, EventReader, StreamError
@@ -40,28 +40,11 @@ MAX_OPEN: Final = 512  # requests without an answer
 QUIET: Final = 600.0  # seconds without a byte after which an answer is not waited for any longer
 NOTICE: Final = 30.0  # seconds for what wants no answer
 GOODBYE: Final = 2.0  # seconds for the end of a session
-AGAIN: Final = 1.0  # seconds before a stream is asked for again, where the server does not say
-MAX_AGAIN: Final = 30.0
-RESUMPTIONS: Final = 5  # of one stream in a row without a message
 
 _ACCEPT: Final = {"Accept": f"application/json, {KIND}", "Accept-Encoding": "identity"}
 # What a server says before it looks at a message. Any other status may come after an effect.
 _DID_NOTHING: Final = frozenset({401, 403, 404, 405, 406, 413, 414, 415, 421, 426, 429, 431})
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,512}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What the handshake has settled."""
-
-    id: str | None
-    version: str
-    initialize: Message
-
-    @property
-    def headers(self) -> dict[str, str]:
-        known = {VERSION: self.version}
-        return known if self.id is None else {**known, SESSION: self.id}
 
 
 class HttpServer:
@@ -77,13 +60,13 @@ class HttpServer:
         self._workers = Workers()
         self._tickets = Tickets()
         self._mutex = threading.Lock()
-        self._used: dict[int, Link] = {}  # by the identity of the ticket whose answer comes on it, or its own
+        self._used: dict[int, Link] = {}  # by the identity of the ticket whose answer comes on it
         self._notices: SimpleQueue[Ticket | None] = SimpleQueue()
         self._last_notice: Ticket | None = None
-        self._session: _Session | None = None
+        self._session: Handshake | None = None
         self._forgotten = False  # the server knows the session no more
         self._handshake = threading.Lock()
-        self._closed = threading.Event()
+        self._streams = Streams(name, endpoint, self._links, self._heard, log)
         self._declared: dict[str, dict[tuple[str, ...], str]] = {}  # tool → what is repeated in headers
 
     def start(self) -> None:
@@ -133,14 +116,10 @@ class HttpServer:
     def close(self) -> None:
         """End the session; whoever still waits is told that no answer came."""
         self.ended = self.ended or "was ended with the gateway"
-        self._closed.set()
         for request_id in self._tickets.ids():
             self.give_up(request_id, f"server {self.name!r} {self.ended} before it answered")
         self._notices.put(None)
-        with self._mutex:
-            used = list(self._used.values())
-        for link in used:
-            link.abort()
+        self._streams.close()
         session, self._session = self._session, None
         if session is not None and session.id is not None:
             self._goodbye(session)
@@ -171,6 +150,8 @@ class HttpServer:
             self._used[id(ticket)] = link
         again = False
         try:
+            if self.ended is not None:
+                raise Unsent(self.ended)
             if ticket.begin():
                 message = ticket.message
                 quiet = None if message.get("method") == "subscriptions/listen" else QUIET
@@ -270,33 +251,9 @@ class HttpServer:
             if events.last_id is None or self._session is None:
                 raise
         if not ticket.is_done:
-            self._resume(ticket, events)
-
-    def _resume(self, ticket: Ticket, events: EventReader) -> None:
-        """A stream that ended before the answer is asked for from where it ended; nothing is sent again."""
-        if events.last_id is None or self._session is None or era_of(ticket.message) is not None:
-            raise Cut("its stream ended without the answer")
-        for _ in range(RESUMPTIONS):
-            if self._closed.wait(min(events.retry or AGAIN, MAX_AGAIN)) or ticket.is_done:
-                break
-            try:
-                link = self._get(events.last_id)
-            except (Unsent, Cut):
-                continue
-            again = EventReader(MAX_FROM_SERVER)
-            try:
-                while not ticket.is_done and (data := link.piece()):
-                    for event in again.feed(data):
-                        if event.data:
-                            self._take(ticket, event.data.encode(), {})
-            except (Cut, StreamError):
-                pass
-            finally:
-                self._end(link)
-            if ticket.is_done:
-                return
-            events.last_id, events.retry = again.last_id or events.last_id, again.retry or events.retry
-        raise Cut("its stream ended without the answer, and could not be resumed")
+            if era_of(ticket.message) is not None:
+                raise Cut("its stream ended without the answer")
+            self._streams.resume(events, lambda data: self._take(ticket, data, {}), lambda: ticket.is_done)
 
     def _take(self, ticket: Ticket, text: bytes, headers: Mapping[str, str]) -> None:
         """A message that came along with a request: its answer, or what belongs to it."""
@@ -322,7 +279,7 @@ class HttpServer:
             session_id = headers.get(SESSION)
             if session_id is not None and _SESSION_ID.fullmatch(session_id) is None:
                 session_id = None
-            self._session = _Session(session_id, result["protocolVersion"], request)
+            self._session = Handshake(session_id, result["protocolVersion"], request)
             self._forgotten = False
         elif request["method"] == "tools/list" and type(result.get("tools")) is list:
             for tool in result["tools"]:
@@ -366,7 +323,7 @@ class HttpServer:
             self._post(ticket)
             session = self._session
             if ticket.message.get("method") == "notifications/initialized" and session is not None:
-                self._listen_to(session)
+                self._streams.listen_to(session)
 
     # --- the session ------------------------------------------------------------------------------------
 
@@ -383,46 +340,12 @@ class HttpServer:
             self._post(Ticket({"jsonrpc": "2.0", "method": "notifications/initialized"}))
             self._log(f"server {self.name!r} had forgotten the session; a new one has begun")
             if self._session is not None:
-                self._listen_to(self._session)
+                self._streams.listen_to(self._session)
 
-    def _listen_to(self, session: _Session) -> None:
-        if session.id is not None:
-            threading.Thread(
-                target=self._listen, args=(session,), name=f"delego-mcp-{self.name}-stream", daemon=True
-            ).start()
-
-    def _listen(self, session: _Session) -> None:
-        """What the server says by itself, for as long as the session lasts."""
-        last_id, failures = None, 0
-        while self._session is session and not self._closed.is_set():
-            events = EventReader(MAX_FROM_SERVER)
-            try:
-                link = self._get(last_id)
-            except Unsent:
-                failures += 1
-            except Cut:
-                return  # it has no such stream
-            else:
-                failures = 0
-                self._hear(link, events)
-            last_id = events.last_id or last_id
-            self._closed.wait(min(max(events.retry or AGAIN, 2.0**failures - 1), MAX_AGAIN))
-
-    def _hear(self, link: Link, events: EventReader) -> None:
+    def _heard(self, data: bytes) -> None:
+        """A message that belongs to no request."""
         try:
-            while data := link.piece():
-                for event in events.feed(data):
-                    if event.data:
-                        self._heard(event.data)
-        except (Cut, StreamError) as error:
-            if not self._closed.is_set():
-                self._log(f"server {self.name!r}: its stream ended: {error}")
-        finally:
-            self._end(link)
-
-    def _heard(self, data: str) -> None:
-        try:
-            message = parse(data.encode())
+            message = parse(data)
         except WireError as error:
             self._log(f"server {self.name!r} sent what is not passed on: {error.problem}")
             return
@@ -433,31 +356,7 @@ class HttpServer:
                 f"server {self.name!r} answered {message['id']!r:.80} where nobody waits for it; dropped"
             )
 
-    def _get(self, last_id: str | None) -> Link:
-        """A stream of events that has begun. Raises Unsent where it can be tried again, Cut where not."""
-        session = self._session
-        headers = {**self._endpoint.headers, "Accept": KIND, "Accept-Encoding": "identity"}
-        headers |= {} if session is None else session.headers
-        headers |= {} if last_id is None else {LAST_EVENT: last_id}
-        link = self._links.open()
-        with self._mutex:
-            self._used[id(link)] = link
-        try:
-            link.request("GET", self._endpoint.target, headers, None, None)
-            status, answered = link.answer()
-            if status != 200 or answered.get("content-type", "").partition(";")[0].strip().lower() != KIND:
-                raise Cut(f"HTTP {status} is no stream")
-        except (Unsent, Cut):
-            self._end(link)
-            raise
-        return link
-
-    def _end(self, link: Link) -> None:
-        with self._mutex:
-            self._used.pop(id(link), None)
-        link.close()
-
-    def _goodbye(self, session: _Session) -> None:
+    def _goodbye(self, session: Handshake) -> None:
         try:
             link = self._links.open()
         except Unsent:

@@ -68,8 +68,10 @@ class Link:
             data = self._response.read1(CHUNK)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Cut(f"the answer broke off: {in_words(error)}") from None
-        if not data and self._response.length:
-            raise Cut("the answer broke off")
+        if not data:
+            if self._response.length:
+                raise Cut("the answer broke off")
+            self._response.close()  # the connection stays
         return data
 
     def body(self, limit: int) -> bytes:

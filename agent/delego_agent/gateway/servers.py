@@ -1,7 +1,8 @@
-"""Which servers a gateway starts: its own YAML, or a client's ``.mcp.json``.
+"""Which servers a gateway stands in front of: its own YAML, or a client's ``.mcp.json``.
 
     servers:
       time: { command: uvx, args: [mcp-server-time] }
+      board: { url: "https://board.example/mcp", headers: { Authorization: "Bearer ${BOARD_TOKEN}" } }
       notes: { command: npx, args: [notes-server], env: { NOTES: /srv/notes }, cwd: /srv }
 
 Both have the same form; a client's file says ``mcpServers``, and its other members are not looked at.
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from delego_agent.errors import DelegoAgentError
+from delego_agent.gateway.endpoint import MEMBERS, Endpoint, EndpointError, endpoint_of
 from delego_agent.gateway.naming import fields_of, server_name
 from delego_agent.gateway.process import Command
 from delego_agent.gateway.wrapping import MAX_FILE, ROOTS
@@ -27,8 +29,8 @@ class ServersError(DelegoAgentError):
     """A file of servers cannot be read, or says what cannot be done."""
 
 
-def read_servers(path: Path) -> dict[str, Command]:
-    """Name in actions → command. Raises ServersError."""
+def read_servers(path: Path) -> dict[str, Command | Endpoint]:
+    """Name in actions → what it is reached by. Raises ServersError."""
     try:
         text = read_file(path, limit=MAX_FILE)[0].decode()
     except UnicodeDecodeError as error:
@@ -42,25 +44,36 @@ def read_servers(path: Path) -> dict[str, Command]:
     entries = fields_of(fields_of(document.value).get(root)) if root is not None else {}
     if not entries:
         raise ServersError(f"{str(path)!r:.300} names no servers; it needs {' or '.join(ROOTS)}")
-    servers: dict[str, Command] = {}
+    servers: dict[str, Command | Endpoint] = {}
     for given, entry in entries.items():
         name = server_name(given)
         if name in servers:
             raise ServersError(
                 f"{str(path)!r:.300}: two servers are {name!r} in actions; rename {given!r:.80}"
             )
-        servers[name] = _command(path, given, entry, strict=root == ROOTS[1])
+        servers[name] = _target(path, given, entry, strict=root == ROOTS[1])
     return servers
 
 
-def _command(path: Path, name: str, entry: Any, *, strict: bool) -> Command:
+def _target(path: Path, name: str, entry: Any, *, strict: bool) -> Command | Endpoint:
     where = f"{str(path)!r:.300}: server {name!r:.80}"
-    if type(entry) is not dict or type(entry.get("command")) is not str:
-        raise ServersError(f"{where} has no 'command'; servers that are reached by URL are not supported")
-    unknown = sorted(entry.keys() - _KNOWN) if strict else []
+    if type(entry) is not dict or ("command" in entry) == ("url" in entry):
+        raise ServersError(f"{where} needs a 'command' or a 'url'")
+    unknown = sorted(entry.keys() - (_KNOWN if "command" in entry else MEMBERS)) if strict else []
     if unknown:
         raise ServersError(f"{where} has the unknown member {unknown[0]!r:.80}")
+    if "command" in entry:
+        return _command(path, where, entry)
+    try:
+        return endpoint_of(entry)
+    except EndpointError as error:
+        raise ServersError(f"{where}: {error}") from None
+
+
+def _command(path: Path, where: str, entry: Any) -> Command:
     args, env, cwd = entry.get("args", []), entry.get("env", {}), entry.get("cwd")
+    if type(entry["command"]) is not str:
+        raise ServersError(f"{where}: 'command' must be text")
     if type(args) is not list or any(type(word) is not str for word in args):
         raise ServersError(f"{where}: 'args' must be a list of text; put numbers in quotes")
     if type(env) is not dict or any(type(value) is not str for value in env.values()):

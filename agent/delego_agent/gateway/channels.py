@@ -1,0 +1,269 @@
+"""What the HTTP front keeps of its clients: sessions, and requests that belong to none.
+
+A session (the eras with a handshake) has servers and relays of its own, so that ids, tasks, and what servers
+ask cannot reach another client. Requests without a handshake share theirs: each gets an id and a progress
+token of the gateway's own on the way in, and its own back on the way out.
+
+All of this runs on the event loop; relays call ``sink`` from their threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from delego_agent.gateway.backend import Backend
+from delego_agent.gateway.downstream import Log
+from delego_agent.gateway.naming import fields_of
+from delego_agent.gateway.relay import Sink
+from delego_agent.gateway.wire import (
+    METHOD_NOT_FOUND,
+    UNAVAILABLE,
+    Message,
+    RequestId,
+    error_answer,
+    is_id,
+    key_of,
+)
+
+MAX_WAITING: Final = 1000  # messages that wait for a client which does not read
+LEAVE: Final = 1.5  # seconds for what is on its way when a session ends
+SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
+
+# Makes what stands behind a channel, not yet started; the second one is called when its servers have ended.
+MakeBackend: TypeAlias = Callable[[Sink, Callable[[], None]], Backend]
+
+
+class Outbox:
+    """Messages for one HTTP answer, in their order."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+        self.closed = False  # nobody reads any more, or nothing will come
+
+    def put(self, message: Message) -> bool:
+        """False where it cannot be taken: a notification for a client that does not read."""
+        if self.closed or ("method" in message and len(self._messages) >= MAX_WAITING):
+            return False
+        self._messages.append(message)
+        self._arrived.set()
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+        self._arrived.set()
+
+    async def get(self, timeout: float | None) -> Message | None:
+        """The next message, None after ``timeout`` seconds without one. Raises EOFError once it is closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not self._messages:
+                    if self.closed:
+                        raise EOFError
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                return self._messages.popleft()
+        return None
+
+
+class Exchange:
+    """One request of a client, from its POST to its answer. ``streams``: more than the answer may be sent."""
+
+    def __init__(self, message: Message, *, streams: bool) -> None:
+        self.message = message
+        self.outbox = Outbox()
+        self.streams = streams
+
+    @property
+    def id(self) -> RequestId:
+        request_id: RequestId = self.message["id"]
+        return request_id
+
+
+class Channel:
+    """One client, or all those without a session."""
+
+    def __init__(self, make: MakeBackend, on_lost: Callable[[Channel], None], log: Log) -> None:
+        """To be made on the event loop; ``on_lost`` is called there when the last server has ended."""
+        self._loop = asyncio.get_running_loop()
+        self._log = log
+        self._exchanges: dict[tuple[bool, RequestId], Exchange] = {}
+        self._backend = make(self.sink, lambda: self._soon(on_lost, self))
+        self.used_at = time.monotonic()
+
+    async def start(self) -> None:
+        """Raises ServerError; ``end`` has to follow all the same."""
+        await asyncio.to_thread(self._backend.start)
+
+    def sink(self, message: Message, about: RequestId | None) -> None:
+        """For relays: one message for the client."""
+        self._soon(self._deliver, message, about)
+
+    def take(self, message: Message) -> None:
+        """A message of the client that wants no answer."""
+        self.used_at = time.monotonic()
+        self._backend.take(message)
+
+    async def end(self, why: str) -> None:
+        """End its servers. What waits for a person still waits; whoever waits for an answer gets ``why``."""
+        await asyncio.to_thread(self._close)
+        for exchange in list(self._exchanges.values()):
+            exchange.outbox.put(error_answer(exchange.id, UNAVAILABLE, why))
+        self._exchanges.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._exchanges
+
+    def _close(self) -> None:
+        self._backend.leave(LEAVE)
+        self._backend.close()
+
+    def _soon(self, run: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever would want to know
+            self._loop.call_soon_threadsafe(run, *arguments)
+
+    def _deliver(self, message: Message, about: RequestId | None) -> None:
+        raise NotImplementedError
+
+
+class Session(Channel):
+    """One client that made the handshake."""
+
+    def __init__(
+        self, session_id: str, make: MakeBackend, on_lost: Callable[[Channel], None], log: Log
+    ) -> None:
+        super().__init__(make, on_lost, log)
+        self.id = session_id
+        self.version: str | None = None  # once it is settled
+        self._stream: Outbox | None = None
+        self._backlog: deque[Message] = deque(maxlen=MAX_WAITING)
+
+    def take(self, message: Message) -> None:
+        if message.get("method") == "notifications/cancelled":
+            cancelled = fields_of(message.get("params")).get("requestId")
+            exchange = self._exchanges.pop(key_of(cancelled), None) if is_id(cancelled) else None
+            if exchange is not None:  # its POST is answered all the same
+                exchange.outbox.put(error_answer(exchange.id, UNAVAILABLE, "the client cancelled it"))
+        super().take(message)
+
+    def ask(self, message: Message, *, streams: bool) -> Exchange | None:
+        """Take a request; None where its id is in use."""
+        key = key_of(message["id"])
+        if key in self._exchanges:
+            return None
+        exchange = self._exchanges[key] = Exchange(message, streams=streams)
+        self.take(message)
+        return exchange
+
+    def left(self, exchange: Exchange) -> None:
+        """The client has closed the connection on which it would get the answer."""
+        if self._exchanges.pop(key_of(exchange.id), None) is not None:
+            self._backend.abandon(exchange.id)
+
+    def listen(self) -> Outbox | None:
+        """What belongs to no request; None where somebody listens already."""
+        if self._stream is not None and not self._stream.closed:
+            return None
+        self._stream = Outbox()
+        for message in self._backlog:
+            self._stream.put(message)
+        self._backlog.clear()
+        return self._stream
+
+    async def end(self, why: str) -> None:
+        await super().end(why)
+        if self._stream is not None:
+            self._stream.close()
+
+    @property
+    def is_idle(self) -> bool:
+        return super().is_idle and (self._stream is None or self._stream.closed)
+
+    def _deliver(self, message: Message, about: RequestId | None) -> None:
+        if "method" not in message:
+            self._answer(message)
+            return
+        related = None if about is None else self._exchanges.get(key_of(about))
+        if related is not None and related.streams and related.outbox.put(message):
+            return
+        if self._stream is not None and self._stream.put(message):
+            return
+        for exchange in reversed(self._exchanges.values()):
+            if exchange.streams and exchange.outbox.put(message):
+                return
+        self._backlog.append(message)
+
+    def _answer(self, message: Message) -> None:
+        exchange = self._exchanges.pop(key_of(message["id"]), None)
+        self.used_at = time.monotonic()
+        if exchange is None:
+            self._log(f"the answer to {message['id']!r:.80} came when nobody waited any more")
+            return
+        if exchange.message["method"] == "initialize":
+            version = fields_of(message.get("result")).get("protocolVersion")
+            self.version = version if type(version) is str else None
+        exchange.outbox.put(message)
+
+
+class Stateless(Channel):
+    """All requests without a handshake."""
+
+    def __init__(self, make: MakeBackend, on_lost: Callable[[Channel], None], log: Log) -> None:
+        super().__init__(make, on_lost, log)
+        self._numbers = itertools.count(1)
+        self._own: dict[int, str] = {}  # the id of an exchange here, by the identity of the exchange
+
+    def ask(self, message: Message, *, streams: bool) -> Exchange:
+        """Take a request under an id of the gateway's own."""
+        exchange = Exchange(message, streams=streams)
+        own = f"delego-{next(self._numbers)}"
+        self._exchanges[key_of(own)] = exchange
+        self._own[id(exchange)] = own
+        params = fields_of(message.get("params"))
+        meta = fields_of(params.get("_meta"))
+        if "progressToken" in meta:
+            meta = {**meta, "progressToken": own}
+        self.take({**message, "id": own, "params": {**params, "_meta": meta}})
+        return exchange
+
+    def left(self, exchange: Exchange) -> None:
+        """The client has closed the connection: that is how it cancels in this era."""
+        own = self._own.pop(id(exchange), None)
+        if own is not None and self._exchanges.pop(key_of(own), None) is not None:
+            params = {"requestId": own, "reason": "the client closed the connection"}
+            self.take({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+
+    def _deliver(self, message: Message, about: RequestId | None) -> None:
+        if "method" not in message:
+            exchange = self._exchanges.pop(key_of(message["id"]), None)
+            if exchange is not None:
+                self._own.pop(id(exchange), None)
+                exchange.outbox.put({**message, "id": exchange.id})
+        elif "id" in message:
+            text = f"{message['method']!r:.80} cannot be asked of a client without a session"
+            self._backend.take(error_answer(message["id"], METHOD_NOT_FOUND, text))
+        else:
+            self._notice(message, about)
+
+    def _notice(self, message: Message, about: RequestId | None) -> None:
+        params = fields_of(message.get("params"))
+        meta = fields_of(params.get("_meta"))
+        for own in (about, params.get("progressToken"), meta.get(SUBSCRIPTION)):
+            exchange = self._exchanges.get(key_of(own)) if type(own) is str else None
+            if exchange is None:
+                continue
+            if params.get("progressToken") == own:
+                given = fields_of(fields_of(exchange.message.get("params")).get("_meta"))
+                params = {**params, "progressToken": given.get("progressToken")}
+            if meta.get(SUBSCRIPTION) == own:
+                params = {**params, "_meta": {**meta, SUBSCRIPTION: exchange.id}}
+            if exchange.streams:
+                exchange.outbox.put({**message, "params": params} if "params" in message else message)
+            return
