@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias
 
 from delego_authorizer.steps import RELEASED
 from delego_authorizer.workers import Workers
@@ -39,13 +40,35 @@ class Attempt:
 NO_ANSWER: Final = "outcome unknown: "
 
 
-@runtime_checkable
 class DescribingBroker(Protocol):
     """A broker that says something about a result for the receipt of its execution, such as its digest."""
 
     def describe(self, outcome: Executed) -> str:
         """A few words; they are cut to fit, and what is raised counts as none."""
         ...
+
+
+class Sending(Protocol):
+    """An attempt that has begun."""
+
+    def outcome(self, timeout: float | None) -> BrokerOutcome | None:
+        """What it came to; None: nothing within ``timeout`` seconds, and it may be asked again.
+
+        With a ``timeout`` of None it waits as long as the broker finds right, and then says something. May
+        raise NotSent.
+        """
+        ...
+
+
+class SendingBroker(Protocol):
+    """A broker that begins an attempt without waiting for its answer, and so needs no thread to wait in."""
+
+    def begin(self, request: GatewayRequest) -> Sending:
+        """Begin one attempt, at most. Must not block. May raise NotSent."""
+        ...
+
+
+Begin: TypeAlias = Callable[[GatewayRequest], Sending]
 
 
 def call_broker(
@@ -58,8 +81,11 @@ def call_broker(
     """Call the broker once, in a thread of ``workers``, and say what came of it. Raises only an interrupt.
 
     ``timeout``: seconds. A call that takes longer, or whose caller is interrupted, goes on; what it comes to
-    in the end is given to ``on_late``.
+    in the end is given to ``on_late``. A ``SendingBroker`` gets its thread only then.
     """
+    begin: Begin | None = getattr(broker, "begin", None)
+    if begin is not None:
+        return _call_here(begin, broker, request, timeout, workers, on_late)
     call = _Call(broker, request, on_late)
     context = contextvars.copy_context()
     try:
@@ -69,7 +95,46 @@ def call_broker(
         return _not_executed(f"not_sent: {error}")
     finally:
         attempt = call.take()
-    return attempt or Attempt("unknown", f"{NO_ANSWER}the broker did not answer within {timeout:g} s")
+    return attempt or _unanswered(timeout)
+
+
+def _call_here(
+    begin: Begin,
+    broker: Broker,
+    request: GatewayRequest,
+    timeout: float,
+    workers: Workers,
+    on_late: Callable[[Attempt], None],
+) -> Attempt:
+    try:
+        sending = begin(request)
+    except Exception as error:  # noqa: BLE001 - becomes what the receipt says
+        return _failed(error)
+    attempt: Attempt | None = None
+    try:
+        attempt = _outcome_of(sending, timeout, broker)
+    finally:
+        if attempt is None:  # its time is up, or the caller was interrupted
+            # Without a thread (there may be no more) a late answer is not recorded; "unknown" stands.
+            with contextlib.suppress(RuntimeError):
+                workers.run(lambda: on_late(_late_outcome_of(sending, broker)))
+    return attempt or _unanswered(timeout)
+
+
+def _outcome_of(sending: Sending, timeout: float, broker: Broker) -> Attempt | None:
+    try:
+        answer = sending.outcome(timeout)
+    except Exception as error:  # noqa: BLE001 - becomes what the receipt says
+        return _failed(error)
+    return None if answer is None else _of_answer(answer, broker)
+
+
+def _late_outcome_of(sending: Sending, broker: Broker) -> Attempt:
+    try:
+        answer = sending.outcome(None)
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: tasks of a worker must not raise
+        return _failed(error)
+    return _of_answer(answer, broker)
 
 
 class _Call:
@@ -104,12 +169,24 @@ class _Call:
 def _attempt(broker: Broker, request: GatewayRequest) -> Attempt:
     try:
         answer = broker.execute(request)
-    except NotSent as error:
-        return _not_executed(f"not_sent: {in_words(error)}")
     except BaseException as error:  # noqa: BLE001 - SystemExit too: the action may have happened
-        return Attempt(
-            "unknown", f"{NO_ANSWER}the broker failed: {_cut(type(error).__name__)}: {in_words(error)}"
-        )
+        return _failed(error)
+    return _of_answer(answer, broker)
+
+
+def _failed(error: BaseException) -> Attempt:
+    if isinstance(error, NotSent):
+        return _not_executed(f"not_sent: {in_words(error)}")
+    return Attempt(
+        "unknown", f"{NO_ANSWER}the broker failed: {_cut(type(error).__name__)}: {in_words(error)}"
+    )
+
+
+def _unanswered(timeout: float) -> Attempt:
+    return Attempt("unknown", f"{NO_ANSWER}the broker did not answer within {timeout:g} s")
+
+
+def _of_answer(answer: object, broker: Broker) -> Attempt:
     try:
         return _of_outcome(check_outcome(answer), broker)
     except Exception as error:  # noqa: BLE001 - what is not an answer need not even have a repr
@@ -135,10 +212,11 @@ def _of_outcome(outcome: BrokerOutcome, broker: Broker) -> Attempt:
 
 
 def _described(broker: Broker, outcome: Executed) -> str:
-    if not isinstance(broker, DescribingBroker):
+    describe: Callable[[Executed], str] | None = getattr(broker, "describe", None)
+    if describe is None:
         return ""
     try:
-        words = _cut(broker.describe(outcome))
+        words = _cut(describe(outcome))
     except Exception:  # noqa: BLE001 - the action was executed, whatever is said about it
         return ""
     return f"; {words}" if words else ""

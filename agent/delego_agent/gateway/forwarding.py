@@ -1,8 +1,8 @@
 """The gateway's broker: executing a decided call is sending it to its server, once.
 
-The authorizer calls ``execute`` in a thread of its own, after the write-ahead receipt is durable, with the
-context of the thread that proposed: from there the broker knows which message it is to send. It waits a
-little longer than the authorizer does, so that a late answer still leaves its receipt.
+The authorizer calls ``begin`` after the write-ahead receipt is durable, in the thread that proposed: from its
+context the broker knows which message it is to send. A late answer is waited for a little longer than the
+authorizer waits, so that it still leaves its receipt.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, overload
 
 from delego_agent.gateway.downstream import ServerError, Ticket
 from delego_agent.gateway.wire import Message
 from delego_spec.canonical import digest
 from delego_spec.errors import CanonicalError
-from delego_spec.gateway import Executed, GatewayRequest, NotSent
+from delego_spec.gateway import BrokerOutcome, Executed, GatewayRequest, NotSent
 from delego_spec.types import JSON
 
 LATE: Final = 60.0  # seconds for which a late answer is still waited for
@@ -52,29 +52,47 @@ current: Final[ContextVar[Forwarding | None]] = ContextVar("delego_forwarding", 
 class ForwardBroker:
     """Sends the message of the current context."""
 
-    def __init__(self, timeout: float) -> None:
-        """``timeout``: seconds that the authorizer waits."""
-        self._timeout = timeout
-
-    def execute(self, request: GatewayRequest) -> Executed:  # noqa: ARG002 - the message is in the context
+    def begin(self, request: GatewayRequest) -> _Sent:  # noqa: ARG002 - the message is in the context
+        """As ``delego_authorizer.brokering.SendingBroker`` says."""
         forwarding = current.get()
         if forwarding is None:
             raise NotSent("no message belongs to this action")
         try:
-            ticket = forwarding.send()
+            return _Sent(forwarding.send())
         except ServerError as error:
             raise NotSent(str(error)) from None
-        if not ticket.wait(self._timeout + LATE):
-            ticket.abandon(f"no answer within {self._timeout + LATE:g} s")  # an answer may come just now
+
+    def execute(self, request: GatewayRequest) -> BrokerOutcome:
+        """``begin``, and the wait for a late answer."""
+        return self.begin(request).outcome(None)
+
+    def describe(self, outcome: Executed) -> str:
+        """What the receipt of the execution says about the answer: its digest, never the answer."""
+        return outcome.result if type(outcome.result) is str else ""
+
+
+class _Sent:
+    """A message that is on its way."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self._ticket = ticket
+
+    @overload
+    def outcome(self, timeout: None) -> BrokerOutcome: ...
+    @overload
+    def outcome(self, timeout: float | None) -> BrokerOutcome | None: ...
+    def outcome(self, timeout: float | None) -> BrokerOutcome | None:
+        """None: no answer within ``timeout`` seconds; without one it is a late answer. Raises NotSent."""
+        ticket = self._ticket
+        if not ticket.wait(LATE if timeout is None else timeout):
+            if timeout is not None:
+                return None
+            ticket.abandon(f"no answer within another {LATE:g} s")  # an answer may come just now
         if ticket.failure is not None:
             if not ticket.written:
                 raise NotSent(ticket.failure)
             return Executed(error=ticket.failure)
         return Executed(result=describe_answer(ticket.answer))
-
-    def describe(self, outcome: Executed) -> str:
-        """What the receipt of the execution says about the answer: its digest, never the answer."""
-        return outcome.result if type(outcome.result) is str else ""
 
 
 def describe_answer(answer: Message | None) -> JSON:

@@ -79,7 +79,7 @@ class Gate:
     def __init__(self, home: Path, options: GateOptions) -> None:
         """Opens the home. Raises what ``Home.authorizer`` raises."""
         self._options = options
-        broker = ForwardBroker(options.timeout)
+        broker = ForwardBroker()
         self._services: list[LocalService] = []
         try:
             self._decides = self._open(home, broker, asks=False)
