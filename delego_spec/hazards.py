@@ -54,12 +54,16 @@ _METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,31}")
 _CONTROL_IN_PROSE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BIDI: Final = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
-# The common case in one look: an https URL without port, escapes or repeated names. All else is looked at
-# part by part; this expression may refuse what is good, never the other way round.
+# The common case in one look: an https or tool URL without port, escapes or repeated names. All else is
+# looked at part by part; this expression may refuse what is good, never the other way round.
 _PLAIN_LENGTH: Final = 253  # no host in so short a URL is too long
+_PLAIN_SEGMENT: Final = rf"/[A-Za-z0-9_~][{_PCHAR}]*"
 _PLAIN_URL: Final = re.compile(
-    r"https://(?:(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
-    rf"(?:/[A-Za-z0-9_~][{_PCHAR}]*)*/?(?:\?([{_PCHAR}/?]*))?"
+    r"(?:https://(?:(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
+    rf"(?:{_PLAIN_SEGMENT})*/?"
+    r"|(?:mcp|tool)://(?!localhost/)[a-z](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+    rf"(?:{_PLAIN_SEGMENT})+)"
+    rf"(?:\?([{_PCHAR}/?]*))?"
 )
 
 

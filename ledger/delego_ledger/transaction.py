@@ -203,10 +203,11 @@ class SQLiteTransaction:
                 for sealed, context in self._appended
             ],
         )
-        self._connection.executemany(
-            "INSERT INTO allows VALUES (?, ?, ?)",
-            [(rule, self._now, number) for rule, numbers in self._allows.items() for number in numbers],
-        )
+        if self._allows:
+            self._connection.executemany(
+                "INSERT INTO allows VALUES (?, ?, ?)",
+                [(rule, self._now, number) for rule, numbers in self._allows.items() for number in numbers],
+            )
 
 
 def read_head(connection: sqlite3.Connection, path: str) -> tuple[Anchor, Micros] | None:

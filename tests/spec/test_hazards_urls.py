@@ -572,6 +572,41 @@ def test_the_fast_look_never_accepts_what_the_full_look_refuses(url: str) -> Non
     assert find_hazards(action) == tuple(hazard for hazard in full if hazard.code != "scheme")
 
 
+TOOL_PIECES = [
+    "mcp",
+    "tool",
+    "://",
+    "/",
+    "bank",
+    "localhost",
+    "0x1f",
+    "a.b",
+    "A",
+    "_",
+    "-",
+    "~2F",
+    "..",
+    ".;",
+]
+TOOL_PIECES += ["%2E", "?", "a=1", "&", "a=2", "#", ":1", "@", "é", " ", "7", "x" * 63]
+
+
+@settings(max_examples=500)
+@given(
+    st.sampled_from(["mcp://", "tool://"]), st.lists(st.sampled_from(TOOL_PIECES), max_size=8).map("".join)
+)
+@example("mcp://", "bank/transfer")
+@example("mcp://", "localhost/transfer")
+@example("mcp://", "bank/")
+@example("tool://", "7/x")
+def test_the_fast_look_never_accepts_a_tool_url_that_the_full_look_refuses(scheme: str, rest: str) -> None:
+    # Listing the host forces the full look, and adds nothing where no http is spoken.
+    action = act(scheme + rest)
+    full = find_hazards(action, plain_http_hosts=frozenset({action.host}))
+    event(f"hazards: {bool(full)}")
+    assert find_hazards(action) == full
+
+
 ADDITIONS = [
     ("scheme", lambda url: url.replace("https", "gopher", 1)),
     ("scheme", lambda url: url.replace("https", "http", 1)),
