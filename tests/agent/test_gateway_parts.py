@@ -21,6 +21,7 @@ from delego_agent.gateway.process import MAX_QUEUED, Command, ProcessServer
 from delego_agent.gateway.relay import Relay
 from delego_agent.gateway.replies import Refusal
 from delego_agent.gateway.toolbook import ToolBook
+from delego_agent.gateway.wire import encode
 from delego_agent.service import LocalService
 from delego_authorizer import HomeError, Unsettled
 from delego_ledger.errors import StorageError
@@ -70,6 +71,27 @@ def test_a_server_that_does_not_read_is_not_sent_ever_more(start: Start) -> None
         server.send({**PING, "id": 2})
 
 
+def test_a_long_message_that_was_begun_is_written_to_its_end_although_nobody_waits_for_it(
+    start: Start,
+) -> None:
+    code = (
+        "import sys, json; sys.stdin.buffer.read(1)\n"
+        "rest = [len(line) for line in (sys.stdin.buffer.readline(), sys.stdin.buffer.readline())]\n"
+        "print(json.dumps({'jsonrpc': '2.0', 'id': 2, 'result': {'rest': rest}}), flush=True)\n"
+        "import time; time.sleep(600)"
+    )
+    server = start(code)
+    long = {**PING, "params": {"x": "y" * 1_000_000}}  # no pipe takes that at once
+    first = server.send(long)
+    assert first.written
+    server.give_up(1, "no patience")
+    second = server.send({**PING, "id": 2})
+    assert second.wait(PATIENCE)
+    assert second.answer is not None
+    sizes = [len(encode(long)) - 1, len(encode({**PING, "id": 2}))]
+    assert second.answer["result"]["rest"] == sizes
+
+
 def test_what_a_server_that_closed_its_input_did_not_get_is_not_sent(start: Start) -> None:
     server = start("import os, time; os.close(0); print('ready', flush=True); time.sleep(600)")
     failed = None
@@ -84,9 +106,9 @@ def test_what_a_server_that_closed_its_input_did_not_get_is_not_sent(start: Star
     token = current.set(forwarding)
     try:
         with pytest.raises(NotSent, match="has ended"):
-            ForwardBroker(PATIENCE).execute(REQUEST)
+            ForwardBroker().execute(REQUEST)
         with pytest.raises(NotSent, match="already"):
-            ForwardBroker(PATIENCE).execute(REQUEST)
+            ForwardBroker().execute(REQUEST)
     finally:
         current.reset(token)
 
@@ -121,7 +143,7 @@ def test_what_is_no_message_ends_the_one_request_it_may_have_been_for(start: Sta
 
 def test_without_a_message_in_the_context_nothing_is_sent() -> None:
     with pytest.raises(NotSent, match="no message"):
-        ForwardBroker(1).execute(REQUEST)
+        ForwardBroker().execute(REQUEST)
 
 
 def test_a_server_error_means_not_sent() -> None:
@@ -131,7 +153,7 @@ def test_a_server_error_means_not_sent() -> None:
     token = current.set(Forwarding(gone))
     try:
         with pytest.raises(NotSent, match="it has ended"):
-            ForwardBroker(1).execute(REQUEST)
+            ForwardBroker().execute(REQUEST)
     finally:
         current.reset(token)
 
@@ -142,10 +164,10 @@ def test_an_answer_that_does_not_come_in_the_end_is_an_error(monkeypatch: pytest
     assert written.begin()
     token = current.set(Forwarding(lambda: written))
     try:
-        assert "no answer" in str(ForwardBroker(0.01).execute(REQUEST).error)
+        assert "no answer" in str(ForwardBroker().execute(REQUEST).error)
         current.set(Forwarding(lambda: waits))
         with pytest.raises(NotSent, match="no answer"):
-            ForwardBroker(0.01).execute(REQUEST)
+            ForwardBroker().execute(REQUEST)
     finally:
         current.reset(token)
     assert not waits.begin()  # what was said not to be sent is not sent any more
@@ -158,7 +180,7 @@ def test_an_answer_is_described_by_its_digest() -> None:
         "result of a tool that failed, sha256:"
     )
     assert "no canonical form" in str(describe_answer({"result": {"x": 1e300}}))
-    assert ForwardBroker(1).describe(Executed(result={"a": 1})) == ""
+    assert ForwardBroker().describe(Executed(result={"a": 1})) == ""
 
 
 def test_a_gate_without_a_home_is_an_error_of_the_home(tmp_path: Path) -> None:

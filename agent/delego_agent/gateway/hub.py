@@ -10,8 +10,10 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
+from delego_agent.gateway.crew import start
 from delego_agent.gateway.downstream import Log
 from delego_agent.gateway.naming import fields_of
 from delego_agent.gateway.relay import Relay, Sink, refuse_line
@@ -93,9 +95,7 @@ class Hub:
             for name in self._relays:
                 self._tell(name, message)
         else:
-            threading.Thread(
-                target=self._guarded, args=(message,), name="delego-mcp-hub", daemon=True
-            ).start()
+            start(partial(self._guarded, message))
 
     def abandon(self, request_id: RequestId) -> None:
         """As ``Relay.abandon``."""

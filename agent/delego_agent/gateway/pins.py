@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -84,7 +85,8 @@ class PinStore:
     def stamp(self, server: str) -> tuple[int, int, int] | None:
         """Another value once a server's pins were written again; None: there are none. Raises PinError."""
         try:
-            status = self._path(server).stat()
+            # With every call: a path put together from text costs a tenth of a Path.
+            status = os.stat(f"{self._folder}/{_checked(server)}.json")  # noqa: PTH116
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -173,9 +175,13 @@ class PinStore:
         write_atomically(self._path(server), text.encode(), overwrite=True)
 
     def _path(self, server: str) -> Path:
-        if _NAME.fullmatch(server) is None:
-            raise PinError(f"{server!r:.80} is no server's name; use a-z, 0-9, '-' and '_'")
-        return self._folder / f"{server}.json"
+        return self._folder / f"{_checked(server)}.json"
+
+
+def _checked(server: str) -> str:
+    if _NAME.fullmatch(server) is None:
+        raise PinError(f"{server!r:.80} is no server's name; use a-z, 0-9, '-' and '_'")
+    return server
 
 
 def definition(tool: Message) -> Message:

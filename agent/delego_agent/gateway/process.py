@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from delego_agent.gateway.wire import (
 
 MAX_QUEUED: Final = 32 * 1024 * 1024  # bytes that wait for a server that does not read
 PATIENCE: Final = 2.0  # seconds for a server to end by itself, and again after it was asked to
+_AT_ONCE: Final = sys.platform != "win32"  # where a pipe can be told not to block
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class ProcessServer:
         self._log = log
         self._mutex = threading.Lock()
         self._tickets = Tickets()
-        self._queue: SimpleQueue[tuple[Ticket, bytes] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Ticket, memoryview, int] | None] = SimpleQueue()
         self._queued = 0
         self.ended: str | None = None  # why, once it has
         try:
@@ -77,6 +80,9 @@ class ProcessServer:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             shown = command.argv[0] if command.argv else ""
             raise ServerError(f"server {name!r}: cannot start {shown!r:.200}: {reason.lower()}") from None
+        if _AT_ONCE:
+            assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+            os.set_blocking(self._process.stdin.fileno(), False)
         self._threads = [
             threading.Thread(target=run, name=f"delego-mcp-{name}-{what}", daemon=True)
             for what, run in (("reader", self._read), ("writer", self._write))
@@ -97,7 +103,7 @@ class ProcessServer:
         Raises ServerError where it surely is not sent: the server has ended, or has stopped reading.
         """
         ticket = Ticket(message, on_done)
-        data = encode(message)
+        data = memoryview(encode(message))
         with self._mutex:
             if self.ended is not None:
                 raise ServerError(f"server {self.name!r} {self.ended}")
@@ -106,8 +112,12 @@ class ProcessServer:
             if ticket.is_request:
                 self._tickets.add(ticket)
                 ticket.abandon = partial(self.give_up, message["id"])
-            self._queued += len(data)
-        self._queue.put((ticket, data))
+            rest = data if self._queued else self._write_some(ticket, data)
+            self._queued += len(data) if rest else 0
+        if rest:
+            self._queue.put((ticket, rest, len(data)))
+        elif not ticket.is_request:
+            ticket.finish()
         return ticket
 
     def give_up(self, request_id: RequestId, why: str) -> None:
@@ -134,15 +144,29 @@ class ProcessServer:
         self._process.wait()
         self._threads[0].join(PATIENCE)
 
+    def _write_some(self, ticket: Ticket, data: memoryview) -> memoryview:
+        """Write what the pipe takes at once, so that no message waits until a thread has woken up.
+
+        Returns the rest. What goes wrong here is met again by the writer.
+        """
+        if not _AT_ONCE or not ticket.begin():
+            return data
+        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+        try:
+            return data[os.write(self._process.stdin.fileno(), data) :]
+        except OSError:
+            ticket.written = False
+            return data
+
     # --- its two threads --------------------------------------------------------------------------------
 
     def _write(self) -> None:
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
         while (item := self._queue.get()) is not None:
-            ticket, data = item
+            ticket, rest, size = item
             try:
-                if ticket.begin():
-                    _write_all(self._process.stdin.fileno(), data)
+                if len(rest) < size or ticket.begin():  # half a line would spoil the next one
+                    _write_all(self._process.stdin.fileno(), rest)
             except OSError:  # without its last byte, the end of the line, a message is none
                 ticket.written = False
                 self._forget(ticket)
@@ -151,7 +175,7 @@ class ProcessServer:
                 if not ticket.is_request:
                     ticket.finish()
             with self._mutex:
-                self._queued -= len(data)
+                self._queued -= size
         with contextlib.suppress(OSError):
             self._process.stdin.close()
 
@@ -212,7 +236,11 @@ def _environment(added: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **added}
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def _write_all(descriptor: int, data: memoryview) -> None:
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            ready = select.poll()
+            ready.register(descriptor, select.POLLOUT)
+            ready.poll()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, TypeAlias
 
 from delego_agent.errors import DelegoAgentError
+from delego_agent.gateway.crew import start
 from delego_agent.gateway.downstream import Downstream, Log, ServerError, Ticket
 from delego_agent.gateway.forwarding import Forwarding, sent_with_others
 from delego_agent.gateway.gate import Call, Gate
@@ -419,7 +420,7 @@ class Relay:
                     self._calls -= 1
                     self._idle.notify_all()
 
-        threading.Thread(target=guarded, name="delego-mcp-call", daemon=True).start()
+        start(guarded)
 
 
 def refuse_line(error: WireError, open_ids: Collection[tuple[bool, RequestId]]) -> Message:

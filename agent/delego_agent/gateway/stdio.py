@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from delego_agent.gateway.backend import DRAIN, Backend, GatewayOptions, log_line
+from delego_agent.gateway.crew import Crew
 from delego_agent.gateway.gate import Gate
-from delego_agent.gateway.wire import MAX_FROM_CLIENT, Message, RequestId, encode, read_lines
+from delego_agent.gateway.wire import MAX_FROM_CLIENT, Message, Oversized, RequestId, encode, read_lines
 
 LEAVE: Final = 1.5  # seconds for what is on its way when the client leaves; clients kill after two
 
@@ -53,9 +54,7 @@ def serve_stdio(home: Path, options: GatewayOptions) -> bool:
         try:
             backend.start()
             with signals_to(stop):
-                threading.Thread(
-                    target=_read_client, args=(backend, stop), name="delego-mcp-client", daemon=True
-                ).start()
+                Crew(_lines_of_client(), backend.from_client, stop.set).start()
                 stop.wait()
                 backend.leave(DRAIN if lost.is_set() else LEAVE)
         finally:
@@ -65,12 +64,10 @@ def serve_stdio(home: Path, options: GatewayOptions) -> bool:
         gate.close()
 
 
-def _read_client(backend: Backend, stop: threading.Event) -> None:
+def _lines_of_client() -> Iterator[bytes | Oversized]:
     # A stream of its own: the interpreter cannot end while a thread is reading from sys.stdin.
     with contextlib.suppress(OSError), open(0, "rb", closefd=False) as stream:
-        for line in read_lines(stream, MAX_FROM_CLIENT):
-            backend.from_client(line)
-    stop.set()
+        yield from read_lines(stream, MAX_FROM_CLIENT)
 
 
 @contextlib.contextmanager

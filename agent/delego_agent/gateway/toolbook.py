@@ -55,6 +55,7 @@ class ToolBook:
         self._mutex = threading.Lock()
         self._seen: dict[str, Message] | None = None
         self._known: tuple[object, Pins] | None = None
+        self._judged: tuple[Pins, dict[str, Message], frozenset[str]] | None = None
         self._changes = 0  # how often the server said that its list has changed
 
     def forget(self) -> None:
@@ -88,7 +89,7 @@ class ToolBook:
             with_server = f"server {server.name!r} lists no tool {name!r:.80}"
             return Refusal("denied", (f"{with_server}; what is not listed cannot be trusted",))
         pins = self._pins()
-        if _is_trusted(pins, seen[name]):
+        if name in self._trusted_of(pins, seen):
             return None
         state = "has changed since it was trusted" if name in pins.trusted else "is new"
         why = f"the tool {name!r:.80} of server {server.name!r} {state}; it is held until a person trusts it"
@@ -107,6 +108,14 @@ class ToolBook:
             if result.get("nextCursor") is None:
                 tools = [*tools, TASK_TOOL]
         return {**answer, "result": {**result, "tools": tools}}
+
+    def _trusted_of(self, pins: Pins, seen: dict[str, Message]) -> frozenset[str]:
+        """The names of those that are as they were trusted; neither argument is ever changed in place."""
+        judged = self._judged
+        if judged is None or judged[0] is not pins or judged[1] is not seen:
+            names = frozenset(name for name, tool in seen.items() if _is_trusted(pins, tool))
+            judged = self._judged = (pins, seen, names)
+        return judged[2]
 
     def _trusted(self, tools: list[Any]) -> list[Any]:
         """Those that are trusted; what differs from what was listed a moment ago is noted as held."""

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final, NoReturn, TypeAlias, TypeGuard
 
+import msgspec
+
 Message: TypeAlias = dict[str, Any]
 RequestId: TypeAlias = str | int
 
@@ -102,8 +104,10 @@ def parse(line: bytes) -> Message:
 
 def encode(message: Message) -> bytes:
     """One line: UTF-8, without the characters that some readers take for the end of a line."""
-    text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.translate(_BREAKS).encode() + b"\n"
+    data = msgspec.json.encode(message)
+    if not data.isascii():
+        data = data.decode().translate(_BREAKS).encode()
+    return data + b"\n"
 
 
 def error_answer(request_id: RequestId | None, code: int, text: str, data: Message | None = None) -> Message:
@@ -130,10 +134,10 @@ class _Refused(Exception):  # noqa: N818 - carries a refusal out of the parser's
 
 def _strict(line: bytes) -> Any:
     try:
-        value = json.loads(
-            line.decode(), object_pairs_hook=_members, parse_constant=_constant, parse_float=_number
-        )
-        _check(value, 0)
+        value = _DECODER.decode(line.decode())
+        # Only an escape can write a lone surrogate, and each level takes a bracket: most lines have neither.
+        if b"\\u" in line or line.count(b"{") + line.count(b"[") > MAX_DEPTH:
+            _check(value, 0)
     except _Refused as error:
         raise WireError(str(error), ids=_ids_near(line[:_ID_NEAR]) + _ids_near(line[-_ID_NEAR:])) from None
     except UnicodeDecodeError as error:
@@ -165,6 +169,9 @@ def _number(text: str) -> float:
     if not math.isfinite(value):
         raise _Refused("contains a number that is too large; send a string")
     return value
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_float=_number)
 
 
 def _check(value: Any, depth: int) -> None:
