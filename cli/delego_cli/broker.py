@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Column, Styled, Text, emit, say, table
 from delego_cli.verbs import Session, verb
 from delego_ledger.errors import StorageError
-from delego_ledger.files import read_file
+from delego_ledger.files import read_file, write_all
 
 if TYPE_CHECKING:
     from delego_broker.gateway import BrokerConfig
@@ -73,15 +72,17 @@ def command(session: Session, config_file: str | None, check: bool, schema: bool
 
 
 class _Events:
-    """Writes events to stdout, and to stderr where the gateway listens. No lost reader stops it."""
+    """Writes events to stdout, and to stderr where the gateway listens. No lost reader stops it.
+
+    Past Python's own stream: whoever waits in that holds a lock which the end of the program wants.
+    """
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
 
     def __call__(self, event: JSONObject) -> None:
         with contextlib.suppress(OSError, ValueError):
-            emit(event)
-            sys.stdout.flush()
+            write_all(1, f"{json.dumps(event)}\n".encode())
         if event["event"] == "listening" and not self._as_json:
             with contextlib.suppress(OSError, ValueError):
                 say(f"delego: the gateway listens on {event['address']}", err=True)

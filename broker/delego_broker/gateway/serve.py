@@ -9,13 +9,13 @@ import signal
 import socket
 import stat
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from delego_broker.errors import KeySourceError, ListenError, MissingExtra, ReplayStoreError
+from delego_broker.gateway.eventlog import EventLog, Events
 from delego_broker.gateway.listening import bind, release, server_tls, shown_address
 from delego_broker.gateway.secrets import read_secret
 from delego_broker.gateway.settings import BrokerConfig
@@ -26,8 +26,6 @@ from delego_broker.sqlite_replay import SQLiteReplayStore
 from delego_broker.verifier import TokenVerifier
 from delego_ledger.errors import DelegoLedgerError
 from delego_ledger.keyfiles import load_public_key
-from delego_spec.timestamps import format_ts
-from delego_spec.types import JSONObject, Micros
 
 try:
     import uvicorn
@@ -43,8 +41,6 @@ except ModuleNotFoundError as error:
 
 if TYPE_CHECKING:
     from delego_broker.redis_replay import RedisReplayStore
-
-Events = Callable[[JSONObject], None]
 
 # They log requests with their URLs and headers at their own levels, whatever this process has set up.
 _TALKATIVE: Final = ("uvicorn", "httpx2", "httpcore2")
@@ -94,7 +90,8 @@ def serve(config: BrokerConfig, *, on_event: Events) -> None:
     """Listen and serve until SIGTERM or SIGINT; then finish what is in flight, and return.
 
     ``on_event`` gets ``{"event": "listening", "address"}``, one object for each request, and ``{"event":
-    "stopped"}``; each with ``ts``. Raises DelegoBrokerError where it cannot begin.
+    "stopped"}``; each with ``ts``, from a thread of its own. While it takes no more, requests go on, and it
+    gets ``{"event": "dropped", "lines"}`` later. Raises DelegoBrokerError where it cannot begin.
     """
     for path in (*config.keys.files, config.keys.jwks_file, config.sqlite, config.revocations):
         if path is not None:
@@ -122,9 +119,7 @@ async def _serve(
     # Names are looked up in these threads, one for each host at a time; and bearers are read.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(len(config.routes) + 32))
 
-    def log(members: JSONObject) -> None:
-        on_event({"ts": format_ts(Micros(time.time_ns() // 1000)), **members})
-
+    log = EventLog(on_event)
     gateway = Gateway(config.routes, verifier, Sender(config.routes), log=log, threads=listen.max_connections)
     tls = None if listen.tls is None else server_tls(listen.tls)
     settings = uvicorn.Config(
@@ -152,6 +147,7 @@ async def _serve(
                 await asyncio.wait(ended, timeout=5)
             await gateway.aclose()
             log({"event": "stopped"})
+            log.close()
 
 
 def _refuse_writable_by_all(path: Path) -> None:
