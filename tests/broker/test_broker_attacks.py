@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -18,6 +19,7 @@ import pytest
 
 import certificates
 from delego_broker.asgi import TokenMiddleware
+from delego_broker.client import GatewayBroker
 from delego_broker.errors import ListenError, ReplayStoreError, RevocationError, SecretUnavailable
 from delego_broker.gateway.config import load_broker_config
 from delego_broker.gateway.redaction import Redactor
@@ -32,7 +34,7 @@ from delego_broker.revocation import RevocationList
 from delego_broker.sqlite_replay import SQLiteReplayStore
 from delego_broker.verifier import Outgoing, Refusal, TokenVerifier
 from delego_spec.action import Action
-from delego_spec.gateway import response_to_json
+from delego_spec.gateway import NotSent, response_to_json
 from delego_spec.tokens import Claims
 from delego_spec.types import EpochSeconds
 from gateways import AUDIENCE, SIGNER, BrokerProcess, Upstream, keys_folder, request_for, route_to, token_for
@@ -322,6 +324,43 @@ routes: [{{name: svc, host: "{upstream.authority}", methods: [GET], plain_http: 
         assert all_of(talk(process)) == b""  # within the socket's own 15 s
     finally:
         assert process.stop() == 0
+
+
+def test_handshakes_are_bounded_and_later_callers_served(upstream: Upstream, tmp_path: Path) -> None:
+    """Only what had finished its handshake was counted."""
+    keys_folder(tmp_path)
+    files = certificates.make(tmp_path, "localhost")
+    text = f"""\
+audience: {AUDIENCE}
+listen:
+  address: "127.0.0.1:0"
+  receive_seconds: 60
+  max_connections: 2
+  tls: {{certificate: server.pem, key: server.key}}
+keys: {{files: [token.pub]}}
+store: {{sqlite: used.db}}
+routes: [{{name: svc, host: "{upstream.authority}", methods: [GET], plain_http: true}}]
+"""
+    process = BrokerProcess(tmp_path, text)
+    try:
+        silent = [talk(process) for _ in range(4)]  # two to be served, two in a handshake
+        for _ in range(5):
+            assert all_of(talk(process)) == b""  # let go, long before receive_seconds
+        for one in silent:
+            one.close()
+        broker = GatewayBroker(f"https://localhost:{process.port}", AUDIENCE, ca=files.ca)
+        assert until_well(broker) == {"status": "ok"}
+    finally:
+        assert process.stop() == 0
+
+
+def until_well(broker: GatewayBroker) -> Any:
+    """What a gateway says of its health, as soon as it has noticed who has left."""
+    for _ in range(1000):
+        with contextlib.suppress(NotSent):
+            return broker.health()
+        time.sleep(0.02)
+    raise AssertionError("it serves nobody any more")
 
 
 @pytest.mark.parametrize(("path", "status"), [("/orders/a b", 200), ("/a b", 200), ("/admin", 403)])

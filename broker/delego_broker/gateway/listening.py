@@ -13,6 +13,7 @@ import ssl
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 from delego_broker.errors import ListenError, why
 from delego_broker.gateway.settings import Listen, Tls
@@ -20,10 +21,36 @@ from delego_broker.gateway.settings import Listen, Tls
 _BACKLOG = 128
 
 
+class _Listening(socket.socket):
+    """A listening socket that lets go at once what comes beyond ``most`` connections that are still open.
+
+    Those that are served are counted by the protocol; until a TLS handshake is over there is no protocol, and
+    whoever connects and is silent could take all file descriptors.
+    """
+
+    def __init__(self, family: int, proto: int, most: int) -> None:
+        super().__init__(family, socket.SOCK_STREAM, proto)
+        self._most = most
+        self._taken: list[socket.socket] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        self._taken = [one for one in self._taken if one.fileno() != -1]
+        if len(self._taken) >= self._most:
+            connection.close()
+            raise ConnectionAbortedError("there are too many connections")  # the event loop goes on
+        self._taken.append(connection)
+        return connection, address
+
+
 def bind(listen: Listen) -> socket.socket:
-    """A bound, listening socket. Raises ListenError."""
+    """A bound, listening socket: for as many connections as may be served, and as many handshakes.
+
+    Raises ListenError.
+    """
+    most = 2 * listen.max_connections
     if listen.socket is not None:
-        return _unix_socket(listen.socket, listen.socket_mode)
+        return _unix_socket(listen.socket, listen.socket_mode, most)
     address = ipaddress.ip_address(listen.host)
     if not address.is_loopback:
         if listen.tls is None:
@@ -33,7 +60,7 @@ def bind(listen: Listen) -> socket.socket:
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # Named as TCP, so that asyncio switches Nagle's delay off: an answer is written in two parts, and the
     # second would wait 40 ms for an acknowledgement.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound = _Listening(family, socket.IPPROTO_TCP, most)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((listen.host, listen.port))
@@ -78,12 +105,12 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted; give one that is not, readable by this user alone")
 
 
-def _unix_socket(path: Path, mode: int) -> socket.socket:
+def _unix_socket(path: Path, mode: int, most: int) -> socket.socket:
     if sys.platform == "win32":
         raise ListenError("there are no Unix sockets here; listen on 127.0.0.1")
     _check_folder(path.parent)
     _remove_dead(path)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound = _Listening(socket.AF_UNIX, 0, most)
     try:
         before = os.umask(0o777 & ~mode)  # from the first moment on nobody else can connect
         try:
