@@ -23,6 +23,7 @@ FORBIDDEN = [
     ("delego_authorizer", "delego_broker"),
     ("delego_broker", "delego_authorizer"),
     ("delego_authorizer", "delego_cli"),
+    ("delego_agent", "delego_broker"),
 ]
 
 

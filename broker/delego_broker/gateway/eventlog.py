@@ -1,7 +1,7 @@
 """The gateway's log, written by a thread of its own: a reader that stops reading stops no request.
 
-What was done stands in the authorizer's ledger and in the replay store. The log is for operators: lines may be
-dropped, which is then said.
+What was done stands in the authorizer's ledger and in the replay store. The log is for operators: lines may
+be dropped, which is then said.
 """
 
 from __future__ import annotations
