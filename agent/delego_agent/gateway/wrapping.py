@@ -27,6 +27,7 @@ Place: TypeAlias = Literal["gateway", "bypass", "remote", "unreadable"]
 ROOTS: Final = ("mcpServers", "servers")  # of most clients; of VS Code
 MAX_FILE: Final = 16 * 1024 * 1024  # bytes
 VERB: Final = "mcp-gateway"
+SERVER_VERB: Final = "mcp"
 _LOOKED_AT: Final = 6  # words in which the verb stands
 
 
@@ -39,7 +40,8 @@ class Entry:
     """One configured server."""
 
     name: str
-    place: Place  # behind a gateway; started without one; reached by URL; or not to be understood
+    # Behind a gateway, or in no need of one; started without one; reached by URL; not to be understood.
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ def _place(entry: Any) -> Place:
         args = entry.get("args", [])
         if type(args) is not list or any(type(word) is not str for word in args):
             return "unreadable"
-        return "bypass" if _behind(entry) is None else "gateway"
+        return "bypass" if _behind(entry) is None and not _is_ours(entry) else "gateway"
     return "remote" if type(entry.get("url")) is str else "unreadable"
 
 
@@ -169,12 +171,21 @@ def _behind(entry: Message) -> list[str] | None:
     args = entry.get("args", [])
     if type(args) is not list or VERB not in args[:_LOOKED_AT] or "--" not in args:
         return None
-    starts = Path(str(entry.get("command"))).name in ("delego", "delego.exe") or args[:2] == [
+    behind = args[args.index("--") + 1 :]
+    return behind if _starts_delego(entry) and behind else None
+
+
+def _is_ours(entry: Message) -> bool:
+    """``delego mcp``, where an agent asks: behind a gateway each question would be an action of its own."""
+    return _starts_delego(entry) and SERVER_VERB in entry.get("args", [])[:_LOOKED_AT]
+
+
+def _starts_delego(entry: Message) -> bool:
+    args = entry.get("args", [])
+    return Path(str(entry.get("command"))).name in ("delego", "delego.exe") or args[:2] == [
         "-m",
         "delego_cli",
     ]
-    behind = args[args.index("--") + 1 :]
-    return behind if starts and behind else None
 
 
 def _named(entry: Any) -> str | None:
