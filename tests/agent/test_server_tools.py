@@ -435,3 +435,30 @@ def test_the_persons_words_come_from_their_program_then_the_agent_then_the_opera
     with desk_of(home) as desk:
         missing = ask(desk, PROPOSE, {"method": "GET", "url": "https://a.example/"})
         assert "'instruction' is missing" in missing["problems"][0]
+
+
+def test_what_is_too_much_to_be_read_is_left_out_and_counted(home: Path) -> None:
+    with desk_of(home) as desk:
+        for number in range(5):
+            big = {**ORDER, "params": {"n": number, "text": "x" * 30_000}}
+            assert ask(desk, PROPOSE, big)["status"] == "needs_approval"
+        reply = desk.call("delego_pending")
+        told = fits("delego_pending", reply.document)
+        assert (len(told["pending"]), told["more"]) == (4, 1)
+        assert "5 of your actions" in reply.text
+        tail = ask(desk, "delego_audit_tail")["receipts"]
+        assert [one["seq"] for one in tail] == [1, 2, 3, 4]
+
+
+def test_a_clients_configuration_with_this_server_needs_no_gateway(home: Path, tmp_path: Path) -> None:
+    from delego_agent.gateway.wrapping import configured, wrapping
+
+    servers = {
+        "a": {"command": "/usr/bin/delego", "args": ["--home", "h", "mcp", "--principal", "a"]},
+        "b": {"command": "python", "args": ["-m", "delego_cli", "mcp"]},
+        "c": {"command": "uvx", "args": ["mcp"]},
+    }
+    file = tmp_path / ".mcp.json"
+    file.write_text(json.dumps({"mcpServers": servers}))
+    assert [one.place for one in configured(file)] == ["gateway", "gateway", "bypass"]
+    assert wrapping(file, ["delego"], home).changed == ("c",)

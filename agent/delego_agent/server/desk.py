@@ -16,7 +16,7 @@ from delego_agent.server.advice import Instead, instead
 from delego_agent.server.door import Door, Log, Opened
 from delego_agent.server.errors import InvalidArguments, NotSetUp
 from delego_agent.server.inputs import DEFAULT_TAIL, Words, action_of, read_arguments
-from delego_agent.server.own_receipts import own_receipts
+from delego_agent.server.own_receipts import own_receipts, readable
 from delego_agent.server.results import (
     Reply,
     decided,
@@ -136,12 +136,12 @@ class Desk:
 
     def _pending(self, opened: Opened, given: dict[str, Any], words: Words) -> Reply:  # noqa: ARG002
         waiting = opened.client.pending()
-        listed = [_held(one) for one in waiting[:MAX_SHOWN]]
+        listed = readable([_held(one) for one in waiting[:MAX_SHOWN]])
         members = {"pending": listed, "more": len(waiting) - len(listed)}
         heading = f"{len(waiting)} of your actions wait for a person" if waiting else "nothing of yours waits"
         lines = [
             f"- {one.id}, until {_time(one.expires_at)}: {visible(one.summary)}"
-            for one in waiting[:MAX_SHOWN]
+            for one in waiting[: len(listed)]
         ]
         return shown(members, heading, lines, "People decide with their own tools; nothing here can.")
 

@@ -128,8 +128,13 @@ def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> Res
     return PlainTextResponse(f"{text}\n", status, headers)
 
 
-async def serve_http(server: Server[Any], options: HttpOptions, log: Log) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is on its way. Raises ServingError."""
+async def serve_http(
+    server: Server[Any], options: HttpOptions, log: Log, on_stop: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT; then call ``on_stop`` and finish what is on its way.
+
+    Raises ServingError.
+    """
     bound = _bind(options)
     try:
         port = bound.getsockname()[1]
@@ -149,7 +154,8 @@ async def serve_http(server: Server[Any], options: HttpOptions, log: Log) -> Non
             timeout_graceful_shutdown=STOP_TIME,
         )
         name = f"[{options.host}]" if ":" in options.host else options.host
-        await _Uvicorn(config, lambda: log(f"listens on http://{name}:{port}{PATH}")).serve(sockets=[bound])
+        ready = f"listens on http://{name}:{port}{PATH}"
+        await _Uvicorn(config, lambda: log(ready), on_stop).serve(sockets=[bound])
     finally:
         bound.close()
 
@@ -157,9 +163,12 @@ async def serve_http(server: Server[Any], options: HttpOptions, log: Log) -> Non
 class _Uvicorn(uvicorn.Server):
     """uvicorn's server, which after a signal returns instead of killing its process with it."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -178,6 +187,7 @@ class _Uvicorn(uvicorn.Server):
                 loop.remove_signal_handler(one)
 
     def _stop(self) -> None:
+        self._on_stop()
         self.force_exit = self.should_exit  # the second time nothing is waited for
         self.should_exit = True
 

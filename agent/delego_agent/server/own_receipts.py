@@ -7,15 +7,19 @@ is told by its action and instruction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from delego_ledger.contract import Ledger
 from delego_spec.errors import ReceiptError
 from delego_spec.receipts import Receipt, decode_line
 from delego_spec.types import JSONObject
 
+T = TypeVar("T")
+
 WINDOW: Final = 2000  # receipts that are looked through
+MAX_SHOWN: Final = 128 * 1024  # characters in one answer; one action alone may take 256 KiB
 
 
 @dataclass(slots=True)
@@ -64,11 +68,24 @@ def own_receipts(ledger: Ledger, principal: str, limit: int) -> JSONObject:
             own.append(receipt)
         else:
             others += 1
+    newest = [_shown(receipt) for receipt in reversed(own[-limit:])]
     return {
-        "receipts": [_shown(receipt) for receipt in own[-limit:]],
+        "receipts": [*reversed(readable(newest))],
         "others": others,
         "head": None if head is None else str(head),
     }
+
+
+def readable(items: Sequence[T]) -> list[T]:
+    """The first items, as many as an agent can be expected to read; one at least."""
+    room = MAX_SHOWN
+    kept: list[T] = []
+    for item in items:
+        room -= len(repr(item))
+        if kept and room < 0:
+            break
+        kept.append(item)
+    return kept
 
 
 def _shown(receipt: Receipt) -> JSONObject:

@@ -55,6 +55,11 @@ class Front:
             for tool in TOOLS.values()
         ]
         self._threads: anyio.CapacityLimiter | None = None
+        self._leaving = False
+
+    def leave(self) -> None:
+        """Calls that wait for a person come back now: the server ends, and the approvals stay."""
+        self._leaving = True
 
     def server(self) -> Server[Any]:
         """A new server with these answers."""
@@ -107,7 +112,7 @@ class Front:
         reported = -REPORT
         while await self._run(lambda: self._desk.waits(approval_id)):
             waited = anyio.current_time() - begun
-            if waited >= self._hold:
+            if waited >= self._hold or self._leaving:
                 return reply
             if waited - reported >= REPORT:
                 reported = waited

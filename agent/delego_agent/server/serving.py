@@ -75,8 +75,8 @@ def serve_loopback(
 
     token = None if token_file is None else read_token(token_file)
     with _desk(home, options, opens) as desk, _logging():
-        server = Front(desk, hold=options.hold).server()
-        asyncio.run(serve_http(server, HttpOptions(address, port, token), log))
+        front = Front(desk, hold=options.hold)
+        asyncio.run(serve_http(front.server(), HttpOptions(address, port, token), log, front.leave))
 
 
 def log(text: str) -> None:
