@@ -19,6 +19,7 @@ from delego_conformance.cli_run import command as run_command
 from delego_conformance.explain import WIDTH, explain, explanation, load_clauses
 from delego_conformance.filters import Filter, filters
 from delego_conformance.guard import NAME, guarded
+from delego_conformance.replies import ROLES
 from delego_conformance.reports.words import printable
 from delego_conformance.runner import kit_version
 from delego_conformance.vectors import Vector, load_notes, load_vectors
@@ -59,12 +60,19 @@ group.add_command(matrix_command)
 
 @group.command("list")
 @filters
+@click.option(
+    "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Of this role: what it is asked."
+)
 @click.option("--json", "as_json", is_flag=True, help="An object on each line.")
 def list_vectors(
-    suites: tuple[str, ...], sections: tuple[str, ...], ids: tuple[str, ...], as_json: bool
+    suites: tuple[str, ...],
+    sections: tuple[str, ...],
+    ids: tuple[str, ...],
+    roles: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """List vectors: id, level, basis, section, name."""
-    vectors = load_vectors()
+    vectors = [one for one in load_vectors() if not roles or set(roles) & set(one.roles)]
     chosen = Filter(suites, sections, ids).checked(vectors)
     for vector in filter(chosen, vectors):
         if as_json:

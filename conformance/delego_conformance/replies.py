@@ -9,10 +9,13 @@ from typing import Any, Final, get_args
 from delego_conformance.errors import StartError
 from delego_conformance.results import Implementation
 from delego_conformance.strict_json import strict_json
-from delego_conformance.vectors import JSONObject, Role
+from delego_conformance.vectors import DEFAULT_CTX, JSONObject, Role
 
 PROTOCOL: Final = 1
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
+SPEC: Final = DEFAULT_CTX["spec"]  # the wire version that is judged
+MAX_TEXT: Final = 200  # characters of what a hello says
+MAX_WORDS: Final = 100  # in a list of it
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes, without the line feed
 _TEXTS: Final = {"refused": ("code", "message"), "unsupported": ("feature",), "error": ("message",)}
 
@@ -52,6 +55,14 @@ def read_hello(reply: JSONObject, command: Sequence[str]) -> Implementation:
     for member, text in texts.items():
         if not isinstance(text, str):
             raise StartError(name, f"its hello has an implementation.{member} that is no text")
+    for member, text in (("name", about["name"]), *texts.items()):
+        if len(text) > MAX_TEXT:  # it stands in every report
+            said = f"of {len(text)} characters; {MAX_TEXT} are heard"
+            raise StartError(name, f"its hello has an implementation.{member} {said}")
+    spec = _words(hello, "spec", name)
+    if SPEC not in spec:
+        known = ", ".join(spec)
+        raise StartError(name, f"its hello knows the wire versions {known!r:.80}; this kit judges {SPEC}")
     roles = _words(hello, "roles", name)
     for role in roles:
         if role not in ROLES:
@@ -59,7 +70,7 @@ def read_hello(reply: JSONObject, command: Sequence[str]) -> Implementation:
     return Implementation(
         name=about["name"],
         **texts,
-        spec=_words(hello, "spec", name),
+        spec=spec,
         roles=tuple(role for role in ROLES if role in roles),
         features=_words(hello, "features", name),
         command=tuple(command),
@@ -70,6 +81,8 @@ def _words(hello: JSONObject, member: str, name: str) -> tuple[str, ...]:
     words = hello.get(member)
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise StartError(name, f"its hello has no {member}, a list of texts")
+    if len(words) > MAX_WORDS or any(len(word) > MAX_TEXT for word in words):
+        raise StartError(name, f"its hello has {member} beyond {MAX_WORDS} texts of {MAX_TEXT} characters")
     return tuple(words)
 
 

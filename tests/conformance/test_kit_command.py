@@ -220,6 +220,10 @@ def test_vectors_are_listed_and_filtered(capsys: pytest.CaptureFixture[str]) -> 
     assert found == wanted
     _, out, _ = called(["list", "--json", "--id", "FP-0001", "--id", "FP-0002"], capsys)
     assert [json.loads(line)["id"] for line in out.splitlines()] == ["FP-0001", "FP-0002"]
+    _, out, _ = called(["list", "--role", "auditor", "--suite", "c*"], capsys)
+    wanted = [v.id for v in load_vectors() if "auditor" in v.roles and v.suite[0] == "c"]
+    assert [line.split()[0] for line in out.splitlines()] == wanted
+    assert 0 < len(wanted) < len(load_vectors())
 
 
 def test_a_vector_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,6 +138,12 @@ def test_a_hello_is_read() -> None:
         ({"roles": [[]]}, "has no roles, a list of texts"),
         ({"features": None}, "has no features"),
         ({"spec": "0.3"}, "has no spec"),
+        ({"spec": ["0.4", "9"]}, "knows the wire versions '0.4, 9'; this kit judges 0.3"),
+        ({"spec": []}, "knows the wire versions ''"),
+        ({"implementation": {"name": "x" * 1_000_000}}, "implementation.name of 1000000 characters; 200 are"),
+        ({"implementation": {"name": "x", "url": "u" * 201}}, "implementation.url of 201 characters"),
+        ({"features": ["x"] * 101}, "features beyond 100 texts"),
+        ({"features": ["x" * 201]}, "features beyond 100 texts"),
     ],
 )
 def test_a_hello_of_no_use_is_an_error(change: dict[str, Any], said: str) -> None:
