@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +51,37 @@ def command(name: str) -> str:
 def fetch_server() -> tuple[str, ...]:
     """``mcp-server-fetch`` for loopback. Where it finds node it would install a package at its first page."""
     return ("env", "PATH=/nowhere", command("mcp-server-fetch"), "--allow-private-ips")
+
+
+@contextmanager
+def everything_over_http(folder: Path) -> Iterator[str]:
+    """The URL of ``mcp-server-everything``; by itself it would listen on all addresses, at a fixed port."""
+    from mcp_http import Process
+
+    script, node = Path(command("mcp-server-everything")).resolve(), shutil.which("node")
+    if script.suffix != ".js" or node is None:
+        import pytest
+
+        pytest.skip("mcp-server-everything is no script of node here")
+    (folder / "loopback.cjs").write_text(_LOOPBACK, encoding="utf-8")
+    process = Process((node, "--require", str(folder / "loopback.cjs"), str(script), "streamableHttp"))
+    try:
+        assert process.first.strip().isdigit(), process.log
+        yield f"http://127.0.0.1:{int(process.first)}/mcp"
+    finally:
+        process.kill()
+        process.stop()
+
+
+_LOOPBACK: Final = """
+const { Server } = require("node:net");
+const listen = Server.prototype.listen;
+console.log = () => {};
+Server.prototype.listen = function (port, ...rest) {
+  this.once("listening", () => process.stdout.write(`${this.address().port}\\n`));
+  return listen.call(this, 0, "127.0.0.1", ...rest);
+};
+"""
 
 
 def install(folder: Path) -> list[str]:
