@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,11 +81,16 @@ def desk_of(
 
 def fits(name: str, document: Any) -> Any:
     """``document``, if it is what the tool's output schema says."""
-    schema = TOOLS[name].output
-    Draft202012Validator.check_schema(schema)
-    problems = [error.message for error in Draft202012Validator(schema).iter_errors(document)]
+    problems = [error.message for error in validator(name).iter_errors(document)]
     assert problems == [], (name, document)
     return document
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    schema = TOOLS[name].output
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
 
 
 def ask(desk: Desk, name: str, arguments: Any = None, **more: Any) -> Any:

@@ -246,6 +246,37 @@ def test_http_takes_a_whole_strict_message_of_bounded_size(served: HttpServer) -
     assert '"status":"released"' in text.replace(" ", "").replace("\\", "")
 
 
+def test_over_http_calls_at_the_same_time_do_not_mix(served: HttpServer) -> None:
+    from delego_spec import Action
+
+    async def many(client: Any) -> Any:
+        given = [{**READ, "params": {"n": number}} for number in range(20)]
+        return await asyncio.gather(*[client.call_tool("delego_explain", one) for one in given])
+
+    answers = with_client(served.url, many, "2026-07-28")
+    prints = [one.structured_content["action_fingerprint"] for one in answers]
+    wanted = [Action(*READ.values(), params={"n": number}).fingerprint for number in range(20)]
+    assert prints == wanted
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from delego_agent.server import http as front
+
+    sent: list[Any] = []
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1:80"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "headers": headers}
+    monkeypatch.setattr(front, "BODY_TIME", 0.01)
+    asyncio.run(front.Guard(None, 80, None)({**scope, "server": ("127.0.0.1", 80)}, never, send))  # type: ignore[arg-type]  # is not reached
+    assert sent[0]["status"] == 408
+
+
 def test_http_with_a_token_answers_those_who_have_it(home: Path, tmp_path: Path) -> None:
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
