@@ -93,6 +93,7 @@ class Caller:
     def __init__(self, url: str) -> None:
         self.parts = urlsplit(url)
         self.session: str | None = None
+        self.default: dict[str, str] = {}  # headers of each POST
 
     def request(
         self, method: str, body: bytes | None, headers: dict[str, str]
@@ -109,7 +110,8 @@ class Caller:
 
     def post(self, message: Any, **more: str) -> tuple[int, Any]:
         """Status, and the message that answers (the last one of a stream)."""
-        headers = {**JSON_AND_EVENTS, **{name.replace("_", "-"): value for name, value in more.items()}}
+        headers = {**JSON_AND_EVENTS, **self.default}
+        headers |= {name.replace("_", "-"): value for name, value in more.items()}
         if self.session is not None:
             headers.setdefault("Mcp-Session-Id", self.session)
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
@@ -117,6 +119,23 @@ class Caller:
         if "mcp-session-id" in answered:
             self.session = answered["mcp-session-id"]
         return status, messages(data)[-1] if data else None
+
+    def listen(self) -> Iterator[Any]:
+        """The messages that belong to no request, as they come."""
+        return self.events("GET", None, {"Accept": "text/event-stream", "Mcp-Session-Id": str(self.session)})
+
+    def events(self, method: str, body: bytes | None, headers: dict[str, str]) -> Iterator[Any]:
+        """The messages of a stream, as they come."""
+        connection = http.client.HTTPConnection(str(self.parts.hostname), self.parts.port, timeout=PATIENCE)
+        try:
+            connection.request(method, self.parts.path, body, headers)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            while line := answer.readline():
+                if line.startswith(b"data: {"):
+                    yield json.loads(line.removeprefix(b"data: "))
+        finally:
+            connection.close()
 
     def handshake(self, version: str = "2025-11-25") -> Any:
         """Begin a session."""
