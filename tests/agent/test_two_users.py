@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -167,6 +168,48 @@ def test_what_waits_is_released_once_by_the_persons_passphrase_and_by_nothing_be
         *("--approvers", two.home / "approvers", "--public-key", two.home / "keys" / "ledger.pub"),
     )
     assert "1 approved release is signed as it must be" in audited
+
+
+CALLER = """
+import json, sys, urllib.error, urllib.request
+
+def post(session, token, **message):
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    headers |= {"Mcp-Session-Id": session} if session else {}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    data = json.dumps({"jsonrpc": "2.0", **message}).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(sys.argv[1], data, headers), timeout=60) as answer:
+            return answer.status, answer.headers.get("Mcp-Session-Id"), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, None, ""
+
+info = {"clientInfo": {"name": "a", "version": "1"}, "capabilities": {}, "protocolVersion": "2025-11-25"}
+begin = {"id": 1, "method": "initialize", "params": info}
+print(post(None, None, **begin)[0], post(None, "some-other-token-than-that", **begin)[0])
+status, session, _ = post(None, sys.argv[2], **begin)
+post(session, sys.argv[2], method="notifications/initialized")
+params = {"name": "slow", "arguments": {"seconds": 0}}
+print(status, post(session, sys.argv[2], id=2, method="tools/call", params=params)[2])
+"""
+
+
+def test_over_http_another_account_asks_with_the_token_and_gets_no_further(two: Machine, parked: str) -> None:
+    token = two.write(OWNER, two.owners / "token", "a-token-for-the-agent\n")
+    assert two.run(AGENT, "cat", token).returncode != 0
+    before, effects = set(two.pending()), two.effects()
+    words = two.gateway("--http", "0", "--token-file", str(token), "--hold", "0", "--json")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as serving:
+        try:
+            assert serving.stdout is not None
+            url = json.loads(serving.stdout.readline())["url"]
+            said = two.good(AGENT, two.python, "-c", CALLER, url, "a-token-for-the-agent")
+        finally:
+            serving.terminate()
+    assert said.startswith("401 401\n200 ")
+    assert "pending" in said
+    assert set(two.pending()) > before
+    assert two.effects() == effects
 
 
 # --- what the owner's own programs do in the agent's folder -----------------------------------------------
