@@ -29,7 +29,7 @@ _CHANGES: Final = (  # what is another text in each run
 )
 
 
-async def run(command: Sequence[str], era: str, script: Script, **more: Any) -> list[Any]:
+async def run(command: Sequence[str] | str, era: str, script: Script, **more: Any) -> list[Any]:
     """Each message that the client received, without what differs from run to run."""
     seen: list[Any] = []
     with anyio.fail_after(PATIENCE):

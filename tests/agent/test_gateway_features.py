@@ -18,6 +18,7 @@ from delego_agent.gateway.pins import PinStore
 from delego_agent.gateway.process import Command, ProcessServer
 from delego_agent.gateway.relay import Relay
 from delego_agent.gateway.toolbook import ToolBook
+from mcp_http import http_gateway
 from mcp_lines import HERE, decide, effects_of, make_home, reasons
 from mcp_script import ALLOW_ALL, client, gateway
 
@@ -98,31 +99,46 @@ async def _listens(one: Any, seen: list[Any]) -> None:
 def test_what_a_server_asks_logs_and_announces_is_the_same_as_without_the_gateway(
     home: Path, tmp_path: Path, era: str
 ) -> None:
-    async def declined(context: Any, params: Any) -> Any:
-        from mcp.types import ElicitResult
-
-        return ElicitResult(action="decline")
-
-    more = {
-        "elicitation_callback": declined,
-        "sampling_callback": scripts.sampled,
-        "list_roots_callback": scripts.roots,
-        "logging_callback": _heard,
-        "log_level": "warning",
-    }
     server = features(tmp_path)
-    words = gateway(home, server, "--instruction", "x", "--no-begin-task", "--pin", "off", name="features")
-
-    async def both() -> list[list[Any]]:
-        runs = (scripts.run(command, era, everything, **more) for command in (server, words))
-        return list(await asyncio.gather(*runs))
-
-    direct, behind = asyncio.run(both())
+    words = gateway(home, server, *PLAIN, name="features")
+    direct, behind = asyncio.run(_all_runs(era, server, words))
     assert behind == direct
     methods = {message.get("method") for message in direct}
     assert {"notifications/message", "notifications/tools/list_changed"} <= methods
     assert ({"sampling/createMessage", "roots/list", "elicitation/create"} <= methods) is (era == "legacy")
     assert sorted(effects_of(tmp_path / "effects")) == ["grown 7"] * 2 + ["order shoes decline"] * 2
+
+
+def test_a_log_on_standard_streams_reaches_the_one_caller_over_http_who_wants_it(
+    home: Path, tmp_path: Path
+) -> None:
+    """Without a handshake nothing said whose it was, and it was dropped."""
+    server = features(tmp_path)
+    with http_gateway(home, *PLAIN, "--server", "features", "--", *server) as (url, _):
+        direct, behind = asyncio.run(_all_runs("2026-07-28", server, url))
+    assert behind == direct
+    assert "notifications/message" in {message.get("method") for message in behind}
+
+
+PLAIN = ("--instruction", "do my work", "--no-begin-task", "--pin", "off")
+
+
+async def _all_runs(era: str, *servers: Any) -> list[list[Any]]:
+    """What the client sees of each of them."""
+    more = {
+        "elicitation_callback": _declined,
+        "sampling_callback": scripts.sampled,
+        "list_roots_callback": scripts.roots,
+        "logging_callback": _heard,
+        "log_level": "warning",
+    }
+    return list(await asyncio.gather(*(scripts.run(one, era, everything, **more) for one in servers)))
+
+
+async def _declined(context: Any, params: Any) -> Any:
+    from mcp.types import ElicitResult
+
+    return ElicitResult(action="decline")
 
 
 async def _heard(params: Any) -> None:

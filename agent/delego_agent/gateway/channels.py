@@ -34,6 +34,7 @@ from delego_agent.gateway.wire import (
 MAX_WAITING: Final = 1000  # messages that wait for a client which does not read
 LEAVE: Final = 1.5  # seconds for what is on its way when a session ends
 SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
+LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 
 # Makes what stands behind a channel, not yet started; the second one is called when its servers have ended.
 MakeBackend: TypeAlias = Callable[[Sink, Callable[[], None]], Backend]
@@ -267,3 +268,14 @@ class Stateless(Channel):
             if exchange.streams:
                 exchange.outbox.put({**message, "params": params} if "params" in message else message)
             return
+        if message["method"] == "notifications/message":
+            # Servers log for those who ask for it, and on standard streams do not say for which of them.
+            wanting = [one for one in self._exchanges.values() if _wants_log(one.message)]
+            if len(wanting) == 1 and wanting[0].streams:
+                wanting[0].outbox.put(message)
+
+
+def _wants_log(message: Message) -> bool:
+    """Whether a request without a handshake asks for log messages; what only listens leads to none."""
+    meta = fields_of(fields_of(message.get("params")).get("_meta"))
+    return LOG_LEVEL in meta and message["method"] != "subscriptions/listen"
