@@ -27,6 +27,7 @@ from benchmarks.material import (
 from benchmarks.mcp_http import mcp_http
 from benchmarks.mcp_stdio import mcp_stdio
 from benchmarks.measure import Figure, in_turns, seconds
+from benchmarks.start_up import start_up
 from benchmarks.tokens import authorize
 from delego_spec.action import Action
 from delego_spec.evaluate import evaluate
@@ -154,6 +155,7 @@ CASES: Final = (
     Case("gateway", gateway, "a request through the gateway against a direct one"),
     Case("mcp-stdio", mcp_stdio, "an allowed MCP call through the gateway against a bare durable commit"),
     Case("mcp-http", mcp_http, "eight MCP callers over HTTP through the gateway against directly"),
+    Case("start-up", start_up, "a hook's whole process against an interpreter that does nothing"),
     Case("growth", growth, "a propose at a million receipts against one at a thousand"),
     Case("verification", verification, "a full verification against raw libsodium, and its memory"),
 )

@@ -1,13 +1,11 @@
 """The envelope of a token: compact JWS, read strictly (§9).
 
-PyJWT encodes: the one algorithm its instance here knows, "EdDSA", is bound to ``Signer``, because a signer
-may hold its key where ``jwt.encode``, which wants the private key itself, cannot reach.
+PyJWT encodes (``compact``). Reading is ours.
 
-Reading is ours. OpenSSL, which PyJWT would ask, accepts signatures that the criterion of §8 refuses, and
-PyJWT lets through (it differs between its minor releases) much of what is refused here: size, alphabet,
-padding and pad bits, duplicate and additional header members, ``typ``, a ``kid`` outside the verifier's own
-table. After these checks nothing is left for a second parser but to parse again, for half the price of the
-signature.
+OpenSSL, which PyJWT would ask, accepts signatures that the criterion of §8 refuses, and PyJWT lets through
+(it differs between its minor releases) much of what is refused here: size, alphabet, padding and pad bits,
+duplicate and additional header members, ``typ``, a ``kid`` outside the verifier's own table. After these
+checks nothing is left for a second parser but to parse again, for half the price of the signature.
 
 Not here: what the claims mean (``tokens``).
 """
@@ -21,10 +19,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal, NoReturn
-
-import jwt
-from jwt.algorithms import Algorithm
+from typing import Any, Final, Literal
 
 from delego_spec.canonical import normalise
 from delego_spec.ed25519 import PublicKey, SeedSigner, Signer
@@ -60,44 +55,15 @@ class Opened:
     claims: JSONObject  # as written: 45.0 is still a float here
 
 
-class _StrictEd25519(Algorithm):
-    """Lets PyJWT sign with a ``Signer``."""
-
-    def prepare_key(self, key: Any) -> Any:
-        return key
-
-    def sign(self, msg: bytes, key: Signer) -> bytes:
-        return key.sign(msg)
-
-    def verify(self, msg: bytes, key: Any, sig: bytes) -> NoReturn:
-        raise NotImplementedError("open_jws verifies tokens")
-
-    @staticmethod
-    def to_jwk(*_: object) -> NoReturn:
-        raise NotImplementedError("a key never travels inside a token")
-
-    @staticmethod
-    def from_jwk(*_: object) -> NoReturn:
-        raise NotImplementedError("a key is never taken from a token")
-
-
-def _only_strict_ed25519() -> jwt.PyJWS:
-    instance = jwt.PyJWS(algorithms=[])  # none of PyJWT's own: no "none", no HMAC, no OpenSSL verdict
-    instance.register_algorithm(ALGORITHM, _StrictEd25519())
-    return instance
-
-
-_JWS: Final = _only_strict_ed25519()
-
-
 def seal(payload: bytes, signer: Signer) -> str:
     """The compact JWS over ``payload``, with the header {alg, kid, typ}; kid is the signer's key id.
 
     Raises TokenError for a result over 8 KiB, and when a signer elsewhere (an agent, a key module) answers
     for another key than ``signer.public_key``. What the signer itself raises passes through.
     """
-    key: Any = signer  # PyJWT hands it to our algorithm untouched
-    token = _JWS.encode(payload, key, ALGORITHM, headers={"kid": signer.public_key.key_id})
+    from delego_spec.compact import encode  # PyJWT takes long to import, and only who mints needs it
+
+    token = encode(payload, ALGORITHM, signer)
     if len(token) > MAX_BYTES:
         raise TokenError(f"the token would have {len(token)} bytes; at most {MAX_BYTES} are allowed")
     if not isinstance(signer, SeedSigner) and not _signed(token, signer.public_key):
