@@ -13,7 +13,8 @@ from delego_authorizer import open_home
 from delego_cli import pending
 from delego_cli.completers import approval_ids
 from delego_ledger import clock
-from delego_ledger.keyfiles import load_public_key
+from delego_ledger.keyfiles import generate_key, load_public_key, write_public_key
+from delego_ledger.sealed import Cost
 from delego_spec.callbacks import Evidence, VerifiedDecision, verify_evidence
 from terminal import Terminal
 
@@ -268,15 +269,28 @@ def test_an_unknown_approval_cannot_be_decided(home: Any, name: str) -> None:
 
 @pytest.fixture
 def signed(world: Any) -> Any:
-    """A home that wants signatures; alice has a key under the passphrase ``pass word``, and is enrolled."""
-    assert world.run("init", "--sign").exit_code == 0
+    """A home that wants signatures; alice has a key under the passphrase ``pass word``, and is enrolled.
+
+    The key is as `delego keys new-approver` makes it, but for what a guess at the passphrase costs.
+    """
+    path = Path(world.env["XDG_CONFIG_HOME"]) / "delego" / "alice.pem"
+    path.parent.mkdir(mode=0o700, parents=True)
+    key = generate_key(path, passphrase=b"pass word", _cost=Cost(passes=1, memory=8192)).public_key
+    write_public_key(path.with_suffix(".pub"), key)
+    return enrolled(world, path.with_suffix(".pub"))
+
+
+def enrolled(world: Any, public_key: Path | str) -> Any:
     (world.folder / "secret").write_text("pass word\n")
-    made = world.json("keys", "new-approver", "alice", "--passphrase-file", "secret")
-    assert world.run("keys", "trust", "alice", made["public_key"], "--yes").exit_code == 0
+    assert world.run("init", "--sign").exit_code == 0
+    assert world.run("keys", "trust", "alice", str(public_key), "--yes").exit_code == 0
     return world
 
 
-def test_a_signed_yes_is_kept_as_evidence_that_verifies(signed: Any) -> None:
+def test_a_signed_yes_is_kept_as_evidence_that_verifies(world: Any) -> None:
+    (world.folder / "secret").write_text("pass word\n")
+    made = world.json("keys", "new-approver", "alice", "--passphrase-file", "secret")
+    signed = enrolled(world, made["public_key"])
     approval = signed.parked()
     result = signed.run("approve", approval, "--yes", "--note", "ok", "--passphrase-file", "secret")
     assert result.exit_code == 0, result.output
