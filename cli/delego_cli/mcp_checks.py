@@ -40,7 +40,6 @@ def _file(path: Path, shown: str) -> Iterator[tuple[Status, str, str | None]]:
             text = f"the server {one.name!r:.80} of {shown} bypasses the gateway"
             yield "warn", text, f"delego mcp-gateway wrap {shown}"
         elif one.place != "gateway":
-            why = "is reached by URL" if one.place == "remote" else "cannot be understood"
-            yield "warn", f"the server {one.name!r:.80} of {shown} {why}, and bypasses the gateway", None
+            yield "warn", f"the server {one.name!r:.80} of {shown} bypasses the gateway: {one.why}", None
     if entries and all(one.place == "gateway" for one in entries):
         yield "ok", f"{shown}: all {len(entries)} servers are behind the gateway", None

@@ -29,9 +29,10 @@ _FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 )
 @click.option("--instruction", metavar="TEXT", help="As of 'run', for each server.")
 def wrap(session: Session, file: Path, hold: float | None, instruction: str | None) -> ExitCode:
-    """Rewrite a client's configuration, so that each server it starts is behind a gateway.
+    """Rewrite a client's configuration, so that each of its servers is behind a gateway.
 
-    The file as it was is kept beside it. Servers that are reached by URL are named and left as they are; the
+    The file as it was is kept beside it. URLs and headers, which may be secret, go into a file of the home
+    that only you can read. A server that no gateway can stand in front of is named and left as it is; the
     exit status is 3 if there are any.
     """
     from delego_agent.gateway.wrapping import wrapping
@@ -73,8 +74,7 @@ def _done(session: Session, rewritten: Rewritten, what: str) -> ExitCode:
             say(f"the file as it was: {copy}")
         for one in rewritten.entries:
             if one.place in ("remote", "unreadable"):
-                why = "is reached by URL" if one.place == "remote" else "has no command that can be read"
-                say(Styled("left: ", fg="yellow", bold=True), f"{one.name} {why}, and bypasses the gateway")
+                say(Styled("left: ", fg="yellow", bold=True), f"{one.name} bypasses the gateway: {one.why}")
     return ExitCode.NO if left else ExitCode.YES
 
 

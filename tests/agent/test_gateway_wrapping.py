@@ -18,7 +18,7 @@ BEFORE: dict[str, Any] = {
     "mcpServers": {
         "My Time!": {"command": "uvx", "args": ["mcp-server-time"], "env": {"TOKEN": "kept"}},
         "my-time": {"command": "python", "args": []},
-        "far": {"type": "http", "url": "https://mcp.example.com/mcp"},
+        "far": {"type": "sse", "url": "https://mcp.example.com/sse"},
         "odd": {"command": 7},
     },
     "projects": {"p": {"mcpServers": {"inner": {"command": "x", "args": ["--", "y"]}}}, "q": 1},
@@ -53,8 +53,8 @@ def delego(home: Path, *words: str, folder: Path | None = None) -> subprocess.Co
 def test_each_started_server_goes_behind_a_gateway_of_its_own_name(home: Path, file: Path) -> None:
     done = delego(home, "mcp-gateway", "wrap", str(file), "--hold", "0", "--instruction", "go")
     assert done.returncode == 3, done.stderr
-    assert "far is reached by URL" in done.stdout
-    assert "odd has no command" in done.stdout
+    assert "far bypasses the gateway: the type 'sse' is not supported" in done.stdout
+    assert "odd bypasses the gateway: it has no command" in done.stdout
     after = json.loads(file.read_text(encoding="utf-8"))
     servers = after["mcpServers"]
     assert servers["My Time!"]["env"] == {"TOKEN": "kept"}
@@ -166,3 +166,72 @@ def test_a_server_named_delego_that_is_no_gateway_is_not_taken_for_one(tmp_path:
     path.write_text(json.dumps({"mcpServers": entries}), encoding="utf-8")
     assert [one.place for one in configured(path)] == ["bypass", "unreadable", "unreadable"]
     assert unwrapping(path).changed == ()
+
+
+URLS: dict[str, Any] = {
+    "mcpServers": {
+        "Board": {
+            "type": "http",
+            "url": "https://board.example/mcp?key=${BOARD_KEY}",
+            "headers": {"Authorization": "Bearer sesame"},
+            "disabled": False,
+        },
+        "board": {"url": "https://board.example/other"},
+        "inputs": {"type": "http", "url": "https://a.example/", "headers": {"A": "${input:key}"}},
+        "plain": {"type": "http", "url": "http://a.example/mcp"},
+    },
+    "projects": {"p": {"mcpServers": {"Board": {"url": "https://third.example/"}}}},
+}
+
+
+def test_a_server_with_a_url_goes_behind_a_gateway_and_its_secrets_into_the_home(
+    home: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / ".mcp.json"
+    path.write_text(json.dumps(URLS), encoding="utf-8")
+    done = delego(home, "mcp-gateway", "wrap", str(path), "--hold", "0")
+    assert done.returncode == 3, done.stderr
+    assert "inputs bypasses the gateway: only ${NAME}" in done.stdout
+    assert "plain bypasses the gateway: 'a.example' is not this machine" in done.stdout
+    after = json.loads(path.read_text(encoding="utf-8"))
+    entry = after["mcpServers"]["Board"]
+    assert "sesame" not in path.read_text(encoding="utf-8")
+    assert (entry["disabled"], "url" in entry, "headers" in entry) == (False, False, False)
+    assert entry["args"][-6:-1] == ["mcp-gateway", "run", "--hold", "0", "--config"]
+    files = [Path(one["args"][-1]) for one in (entry, after["mcpServers"]["board"])]
+    assert [*json.loads(files[0].read_text(encoding="utf-8"))["mcpServers"]] == ["board"]
+    assert [*json.loads(files[1].read_text(encoding="utf-8"))["mcpServers"]] == ["board-2"]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert files[0].parent == home / "mcp-servers"
+    assert files[0].parent.stat().st_mode & 0o777 == 0o700
+    once = path.read_bytes()
+    assert json.loads(delego(home, "mcp-gateway", "wrap", str(path), "--json").stdout)["changed"] == []
+    assert path.read_bytes() == once
+    assert delego(home, "mcp-gateway", "unwrap", str(path)).returncode == 0
+    assert json.loads(path.read_text(encoding="utf-8")) == URLS
+    assert [*(home / "mcp-servers").iterdir()] == []
+
+
+def test_what_a_server_was_is_not_guessed(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / ".mcp.json"
+    path.write_text(json.dumps({"mcpServers": {"a": {"url": "https://a.example/"}}}), encoding="utf-8")
+    wrapping(path, ["delego"], home).write()
+    assert [one.place for one in configured(path)] == ["gateway"]
+    (file,) = (home / "mcp-servers").iterdir()
+    file.write_text("{}", encoding="utf-8")
+    with pytest.raises(ClientConfigError, match="cannot be read"):
+        unwrapping(path)
+    own = {"command": "delego", "args": ["mcp-gateway", "run", "--config", "/etc/servers.yaml"]}
+    path.write_text(json.dumps({"mcpServers": {"own": own}}), encoding="utf-8")
+    assert [one.place for one in configured(path)] == ["gateway"]
+    assert unwrapping(path).changed == ()
+
+
+def test_a_home_that_cannot_be_written_leaves_the_configuration_as_it_is(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / ".mcp.json"
+    path.write_text(json.dumps({"mcpServers": {"a": {"url": "https://a.example/"}}}), encoding="utf-8")
+    (home / "mcp-servers").write_text("", encoding="utf-8")
+    before = path.read_bytes()
+    with pytest.raises(ClientConfigError):
+        wrapping(path, ["delego"], home).write()
+    assert path.read_bytes() == before
