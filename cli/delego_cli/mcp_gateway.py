@@ -13,7 +13,7 @@ from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.mcp_wrap import unwrap, wrap
 from delego_cli.output import emit, say
-from delego_cli.verbs import SETTINGS, Session, home_option, json_option, verb
+from delego_cli.verbs import SETTINGS, Session, VerbGroup, home_option, json_option, verb
 
 if TYPE_CHECKING:
     from delego_agent.gateway.backend import GatewayOptions, Target
@@ -36,7 +36,7 @@ class _Address(click.ParamType[tuple[str, int]]):
         return host or "127.0.0.1", int(port)
 
 
-class _DefaultRun(click.Group):
+class _DefaultRun(VerbGroup):
     """``delego mcp-gateway -- COMMAND`` is ``delego mcp-gateway run -- COMMAND``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -117,9 +117,19 @@ def verb(
     return decorate
 
 
-def verb_group(name: str, help_text: str) -> click.Group:
+class VerbGroup(click.Group):
+    """A verb with verbs of its own; its help says of each the whole first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = 1000  # characters: click would cut where a line ends
+        rows = [(name, self.commands[name].get_short_help_str(limit)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def verb_group(name: str, help_text: str) -> VerbGroup:
     """A verb with verbs of its own (``delego keys show``)."""
-    return click.Group(
+    return VerbGroup(
         name,
         help=help_text,
         params=[home_option(), json_option()],

@@ -29,6 +29,11 @@ TEMPLATES: Final = {"python": "adapter.py", "javascript": "adapter.mjs"}
 _COMPLETE: Final = "_DELEGO_CONFORMANCE_COMPLETE"  # click's own name for it
 
 
+def _examples(*words: str) -> str:
+    lines = "".join(f"  {NAME} {one}\n" for one in words)
+    return f"\b\nExamples:\n{lines}"
+
+
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
         click.echo(f"{NAME} {kit_version()}")
@@ -58,7 +63,7 @@ group.add_command(report_command)
 group.add_command(matrix_command)
 
 
-@group.command("list")
+@group.command("list", epilog=_examples("list --suite 'chain*'", "list --section 8.1 --json"))
 @filters
 @click.option(
     "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Of this role: what it is asked."
@@ -76,19 +81,7 @@ def list_vectors(
     chosen = Filter(suites, sections, ids).checked(vectors)
     for vector in filter(chosen, vectors):
         if as_json:
-            members = {
-                "id": vector.id,
-                "name": vector.name,
-                "comment": vector.comment,
-                "suite": vector.suite,
-                "section": vector.section,
-                "level": vector.level,
-                "basis": vector.basis,
-                "roles": vector.roles,
-                "requires": vector.requires,
-                "op": vector.op,
-            }
-            click.echo(json.dumps(members))
+            click.echo(json.dumps({**vector.facts(), "op": vector.op}))
         else:
             section = f"§{vector.section}"
             click.echo(f"{vector.id}  {vector.level:<6}  {vector.basis:<9}  {section:<5}  {vector.name}")
@@ -111,7 +104,11 @@ def _complete_id(_: click.Context, __: click.Parameter, incomplete: str) -> list
     ]
 
 
-@group.command("explain", short_help="Show what a vector asks, expects and stands for.")
+@group.command(
+    "explain",
+    short_help="Show what a vector asks, expects and stands for.",
+    epilog=_examples("explain FP-0001", "explain CL-0025 --json"),
+)
 @click.argument("vector", metavar="ID", callback=_find_vector, shell_complete=_complete_id)
 @click.option("--json", "as_json", is_flag=True, help="One object, with everything uncut.")
 def explain_vector(vector: Vector, as_json: bool) -> None:
@@ -125,7 +122,11 @@ def explain_vector(vector: Vector, as_json: bool) -> None:
     click.echo(explain(vector, clauses, notes, width=max(width, 40)), nl=False)
 
 
-@group.command("template", short_help="Print an adapter to begin with.")
+@group.command(
+    "template",
+    short_help="Print an adapter to begin with.",
+    epilog=_examples("template python -o adapter.py", "template javascript -o adapter.mjs"),
+)
 @click.argument("language", type=click.Choice(list(TEMPLATES)))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there; not over a file."
@@ -146,7 +147,11 @@ def template(language: str, output: Path | None) -> None:
     click.echo(f"written: {printable(str(output))}", err=True)
 
 
-@group.command("schema", short_help="Print a JSON Schema of the wire or the files.")
+@group.command(
+    "schema",
+    short_help="Print a JSON Schema of the wire or the files.",
+    epilog=_examples("schema", "schema request"),
+)
 @click.argument("name", required=False)
 def schema(name: str | None) -> None:
     """Print a JSON Schema of the wire or the files; without NAME, list them."""

@@ -22,6 +22,10 @@ Examples:
   delego-conformance report report.json -o report.html
   delego-conformance report report.json --format badge
 """
+MATRIX_EPILOG: Final = """\b
+Examples:
+  delego-conformance matrix ours.json theirs.json -o matrix.html
+"""
 
 
 @click.command("report", epilog=REPORT_EPILOG)
@@ -39,7 +43,7 @@ def report_command(file: Path, kind: str | None, output: Path | None) -> None:
     _write(render(found, chosen, width=width), output)
 
 
-@click.command("matrix")
+@click.command("matrix", short_help="Compare several implementations on one HTML page.", epilog=MATRIX_EPILOG)
 @click.argument("files", nargs=-1, required=True, type=_FILE, metavar="REPORT.json...")
 @click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write it there; over a file, too.")
 def matrix_command(files: tuple[Path, ...], output: Path | None) -> None:

@@ -33,7 +33,7 @@ EPILOG: Final = """\b
 Examples:
   delego-conformance run -- ./my-adapter
   delego-conformance run --section '8*' --fail-fast -- node adapter.mjs
-  delego-conformance run --report junit=junit.xml --report html=report.html -- ./my-adapter
+  delego-conformance run --report html=report.html -- ./my-adapter
 
 Exit status: 0 conformant; 1 it could not run; 2 wrong usage; 3 not conformant.
 """

@@ -31,15 +31,7 @@ def explanation(
     """The same as ``explain`` says, as a JSON object."""
     relation = vector.relation
     return {
-        "id": vector.id,
-        "name": vector.name,
-        "comment": vector.comment,
-        "suite": vector.suite,
-        "section": vector.section,
-        "level": vector.level,
-        "basis": vector.basis,
-        "roles": list(vector.roles),
-        "requires": list(vector.requires),
+        **vector.facts(),
         "errata": list(vector.errata),
         "clauses": {one: clauses.get(one, {}).get("text") for one in vector.clauses},
         "flags": {one: notes.get(one) for one in vector.flags},

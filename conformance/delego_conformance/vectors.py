@@ -66,6 +66,20 @@ class Vector:
         """The operation, or ``session`` for a sequence."""
         return self.steps[0].op if len(self.steps) == 1 else "session"
 
+    def facts(self) -> JSONObject:
+        """What every list of vectors says of each, as JSON."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "comment": self.comment,
+            "suite": self.suite,
+            "section": self.section,
+            "level": self.level,
+            "basis": self.basis,
+            "roles": list(self.roles),
+            "requires": list(self.requires),
+        }
+
 
 def load_vectors() -> tuple[Vector, ...]:
     """All vectors that ship with the kit, in the order of their files. Raises VectorError."""

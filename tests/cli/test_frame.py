@@ -65,7 +65,7 @@ def test_each_verb_has_help_with_examples_home_and_json(world: Any, verb: str) -
         )
 
 
-@pytest.mark.parametrize("verb", ["policy", "keys"])
+@pytest.mark.parametrize("verb", ["policy", "keys", "token", "hook", "tools", "mcp-gateway"])
 def test_no_summary_in_a_list_of_verbs_is_cut(world: Any, verb: str) -> None:
     assert "..." not in world.run(verb, "--help").stdout.partition("Commands:")[2]
 

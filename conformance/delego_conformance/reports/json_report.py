@@ -65,21 +65,13 @@ def _result(result: Result) -> JSONObject:
     vector = result.vector
     relation = vector.relation
     return {
-        "id": vector.id,
+        **vector.facts(),
         "verdict": result.verdict,
         "detail": result.detail,
         "known_reason": result.known_reason,
         "seconds": round(result.seconds, 6),
-        "name": vector.name,
-        "comment": vector.comment,
-        "suite": vector.suite,
-        "section": vector.section,
         "clauses": list(vector.clauses),
         "errata": list(vector.errata),
-        "level": vector.level,
-        "basis": vector.basis,
-        "roles": list(vector.roles),
-        "requires": list(vector.requires),
         "flags": list(vector.flags),
         "op": vector.op,
         "control": vector.control,
