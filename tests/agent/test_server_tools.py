@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agents import decide, executions, receipts
+from delego_agent.errors import ClientClosed
 from delego_authorizer import Home
 from delego_broker.callable import CallableBroker
 from delego_spec.gateway import NotSent, Refused
@@ -348,6 +349,19 @@ def test_a_home_that_changes_while_a_call_is_on_its_way_is_closed_behind_it(home
     assert (answers[0]["status"], answers[0]["result"]) == ("executed", "done")
 
 
+def test_an_opened_home_is_closed_behind_the_last_of_those_who_hold_it(home: Path) -> None:
+    with desk_of(home) as desk:
+        with desk._door.entered() as first:
+            Home(home).policy_path.write_text(f"{POLICY}\n# changed\n")
+            with desk._door.entered() as second:
+                assert second is not first
+            assert first.client.pending() == ()
+        with pytest.raises(ClientClosed):
+            first.client.pending()
+    with pytest.raises(ClientClosed):
+        second.client.pending()
+
+
 def test_with_a_broker_what_is_allowed_is_executed(home: Path) -> None:
     def send(request: Any) -> Any:
         if request.url.endswith("/refused"):
@@ -412,6 +426,22 @@ def test_with_hold_a_call_comes_back_when_its_time_is_over(home: Path) -> None:
 
     with desk_of(home) as desk:
         result = with_client(front(desk, hold=0.3), script)
+    assert result.structured_content["status"] == "needs_approval"
+
+
+def test_with_hold_a_call_comes_back_when_the_server_ends(home: Path) -> None:
+    from delego_agent.server.protocol import Front
+
+    with desk_of(home) as desk:
+        serving = Front(desk, hold=600.0)
+
+        async def script(client: Any) -> Any:
+            async def progress(*_: Any) -> None:
+                serving.leave()
+
+            return await client.call_tool(PROPOSE, ORDER, progress_callback=progress)
+
+        result = with_client(serving.server(), script)
     assert result.structured_content["status"] == "needs_approval"
 
 

@@ -8,6 +8,7 @@ import http.client
 import io
 import json
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -181,6 +182,19 @@ def test_nothing_but_messages_is_written_to_standard_output(home: Path, tmp_path
     assert server.ended() == 0
     assert (document["status"], document["result"]) == ("executed", "")
     assert server.log.count("stray\n") == 2
+
+
+def test_streams_that_are_closed_are_no_streams_for_others(home: Path) -> None:
+    """Descriptors that nobody opened would go to the ledger's files, and be written to."""
+    for closed in ("<&-", "2>&-"):
+        line = f"exec {shlex.join(command(home))} {closed}"
+        ask = f"{json.dumps({**LIST, 'method': 'ping'})}\n".encode()
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], input=ask, capture_output=True, timeout=PATIENCE, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert all(json.loads(one)["id"] == 1 for one in done.stdout.splitlines())
+        assert len(done.stdout.splitlines()) == ("<" not in closed)
 
 
 def test_a_client_that_does_not_read_does_not_keep_it_from_ending(home: Path) -> None:

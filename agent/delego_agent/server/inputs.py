@@ -13,7 +13,6 @@ from delego_agent.server.errors import InvalidArguments
 from delego_authorizer.steps import is_approval_id
 from delego_spec.action import Action
 from delego_spec.errors import ActionError
-from delego_spec.types import JSONObject
 
 INSTRUCTION_KEY: Final = "delego/instruction"  # in a request's _meta: set by the person's own program
 MAX_TAIL: Final = 100  # receipts
@@ -47,13 +46,17 @@ def action_of(arguments: Mapping[str, Any], words: Words) -> Action:
     instruction = words.of_program
     if instruction is None:
         instruction = arguments.get("instruction", words.standing)
-    elif type(instruction) is not str:
-        raise InvalidArguments(f"_meta {INSTRUCTION_KEY!r} is a {_kind(instruction)}; send a string")
     if instruction is None:
         raise InvalidArguments("'instruction' is missing: the person's own words that this action serves")
-    params: JSONObject = arguments.get("params", {})
-    try:
-        return Action(instruction, arguments["method"], arguments["url"], params)
+    try:  # it looks at the types itself
+        return Action.from_mapping(
+            {
+                "instruction": instruction,
+                "method": arguments["method"],
+                "url": arguments["url"],
+                "params": arguments.get("params", {}),
+            }
+        )
     except ActionError as error:
         raise InvalidArguments(str(error)) from None
 
@@ -68,8 +71,6 @@ def _problems(given: dict[str, Any], allowed: tuple[str, ...], required: tuple[s
     for name in _TEXTS:
         if name in given and name in allowed and type(given[name]) is not str:
             yield f"{name!r} is a {_kind(given[name])}; send a string"
-    if "params" in allowed and type(given.get("params", {})) is not dict:
-        yield f"'params' is a {_kind(given['params'])}; send an object"
     approval_id = given.get("approval_id")
     if "approval_id" in allowed and type(approval_id) is str and not is_approval_id(approval_id):
         yield f"'approval_id' {approval_id!r:.80} has not the form of one; send it as it was given"

@@ -81,6 +81,8 @@ def serve_loopback(
 
 def log(text: str) -> None:
     """One line to standard error; what comes from elsewhere is escaped."""
+    if sys.stderr is None:  # closed; print would take standard output
+        return
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     with contextlib.suppress(OSError, ValueError):
         print(f"delego mcp: {line}", file=sys.stderr, flush=True)

@@ -154,8 +154,9 @@ async def serve_streams(server: Server[Any], source: int, sink: int) -> None:
 @contextlib.contextmanager
 def standard_streams() -> Iterator[tuple[int, int]]:
     """Descriptors of this process's standard streams, kept for messages alone."""
+    while (nothing := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # it takes the place of a stream that was closed, which nothing else gets then
     source, sink = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
     try:
         os.dup2(nothing, 0)
         os.dup2(2, 1)
