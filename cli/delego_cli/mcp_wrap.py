@@ -81,4 +81,5 @@ def _done(session: Session, rewritten: Rewritten, what: str) -> ExitCode:
 def _delego() -> list[str]:
     """How a client starts this program: by its whole path, as clients know little of a shell's."""
     found = shutil.which("delego", path=str(Path(sys.executable).parent)) or shutil.which("delego")
-    return [sys.executable, "-m", "delego_cli"] if found is None else [found]
+    # Python gets no module from the folder that the client is started in (-P).
+    return [sys.executable, "-P", "-m", "delego_cli"] if found is None else [found]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from delego_agent.gateway.wrapping import ClientConfigError, configured, unwrapping, wrapping
+from delego_cli import mcp_wrap
 from mcp_lines import make_home
 
 BEFORE: dict[str, Any] = {
@@ -235,3 +236,16 @@ def test_a_home_that_cannot_be_written_leaves_the_configuration_as_it_is(home: P
     with pytest.raises(ClientConfigError):
         wrapping(path, ["delego"], home).write()
     assert path.read_bytes() == before
+
+
+def test_where_there_is_no_command_python_starts_without_modules_of_the_folder(
+    home: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click.py in the folder that the client is started in would have been the gateway's."""
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    wrapping(file, mcp_wrap._delego(), home).write()
+    server = json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["my-time"]
+    assert [server["command"], *server["args"][:3]] == [sys.executable, "-P", "-m", "delego_cli"]
+    assert all(one.place != "bypass" for one in configured(file))
+    unwrapping(file).write()
+    assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["my-time"]["command"] == "python"

@@ -233,10 +233,9 @@ def _is_ours(entry: Message) -> bool:
 
 def _starts_delego(entry: Message) -> bool:
     args = entry.get("args", [])
-    return Path(str(entry.get("command"))).name in ("delego", "delego.exe") or args[:2] == [
-        "-m",
-        "delego_cli",
-    ]
+    if Path(str(entry.get("command"))).name in ("delego", "delego.exe"):
+        return True
+    return ["-m", "delego_cli"] in (args[:2], args[1:3] if args[:1] == ["-P"] else None)
 
 
 def _named(entry: Any) -> str | None:
