@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from delego_conformance.generate import __main__ as generate
 from delego_conformance.generate.__main__ import DISAGREES, run
 from delego_conformance.generate.build import COMPUTED, Suite, action, either, ok, refused, step
 from delego_conformance.generate.clauses import read_clauses
@@ -72,6 +73,17 @@ def test_the_vectors_of_the_kit_are_what_the_generator_writes() -> None:
     command = [sys.executable, "-m", "delego_conformance.generate", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_a_checkout_it_says_so_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        generate, "Files", lambda: Files(tmp_path / "delego_conformance", tmp_path / "SPEC.md")
+    )
+    assert generate.main([]) == generate.COULD_NOT_RUN
+    assert said(capsys).startswith("generate: there is no SPEC.md here")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_computed_is_filled_in_and_can_be_read_and_compared(files: Files) -> None:

@@ -4,7 +4,9 @@
     --check        write nothing; 3 if anything would change or disagrees (CI)
     --prune        drop the ids of vectors that are stated no more; before a first release only
 
-Exit 0: all is well. 3: something disagrees; suites in which nothing does are written all the same.
+It reads SPEC.md: run it in a checkout that is installed with ``pip install -e .``.
+Exit 0: all is well. 1: SPEC.md is not there. 3: something disagrees; suites in which nothing does are written
+all the same.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from delego_conformance.generate.clauses import read_clauses
 from delego_conformance.generate.files import Files, differs, grown, ids_text, retired, write
 from delego_conformance.generate.filling import Answered, check_together, fill
 
+COULD_NOT_RUN = 1
 DISAGREES = 3
 
 
@@ -145,9 +148,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--prune", action="store_true")
     options = parser.parse_args(arguments)
+    files = Files()
+    if not files.spec.is_file():
+        print(
+            "generate: there is no SPEC.md here; run it in a checkout, after `pip install -e .`",
+            file=sys.stderr,
+        )
+        return COULD_NOT_RUN
     suites, faults = find_suites()
     try:
-        return run(suites, Files(), faults, names=options.suite, check=options.check, prune=options.prune)
+        return run(suites, files, faults, names=options.suite, check=options.check, prune=options.prune)
     finally:
         SESSIONS.close()
 
