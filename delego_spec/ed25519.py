@@ -68,10 +68,12 @@ class PublicKey:
 
     @property
     def raw(self) -> bytes:
+        """The 32 bytes of RFC 8032."""
         return self._raw
 
     @property
     def hex(self) -> str:
+        """64 lower-case hexadecimal digits."""
         return self._raw.hex()
 
     @property
@@ -111,7 +113,9 @@ class Signer(Protocol):
     """Whoever holds a private key: this process, an agent, a hardware module."""
 
     @property
-    def public_key(self) -> PublicKey: ...
+    def public_key(self) -> PublicKey:
+        """The key that verifies what this one signs."""
+        ...
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte Ed25519 signature over ``message``."""

@@ -118,6 +118,7 @@ class Receipt:
 
     @property
     def anchor(self) -> Anchor:
+        """Its place and hash: what a later check can look for (§8.3)."""
         return Anchor(self.payload.seq, self.entry_hash)
 
     @property

@@ -91,14 +91,17 @@ class Authorizer:
 
     @property
     def policy(self) -> Policy:
+        """The policy in force; it is not read again."""
         return self._rules.policy
 
     @property
     def config(self) -> Config:
+        """The configuration in force; it is not read again."""
         return self._rules.config
 
     @property
     def ledger(self) -> Ledger:
+        """Where its receipts and approvals are."""
         return self._ledger
 
     # --- the agent's side -------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Decision:
 
     @property
     def outcome_unknown(self) -> bool:
+        """It was handed to a broker, and may have happened: look at the service, and never send it again."""
         return self.executed is None
 
     def to_mapping(self) -> JSONObject:
