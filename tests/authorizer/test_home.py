@@ -316,3 +316,19 @@ def test_a_home_that_names_a_gateway_is_not_opened_without_one(tmp_path: Path) -
     with pytest.raises(HomeError, match="names a gateway"):
         home.authorizer()
     home.authorizer(CallableBroker(Service()))
+
+
+def test_a_home_that_others_may_write_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = init_home(tmp_path / "home", approver="alice")
+    monkeypatch.setattr(
+        module, "foreign_hand", lambda path: "it is theirs" if path.name == "policy.yaml" else None
+    )
+    with pytest.raises(HomeError, match="is not used: it is theirs"):
+        home.authorizer()
+    assert home.ledger().head() is None  # reading it is another matter
+
+
+def test_a_home_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HomeError, match="cannot be looked at: not a directory"):
+        Home(tmp_path / "file" / "home").check_own()

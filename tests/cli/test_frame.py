@@ -207,6 +207,22 @@ def test_a_projects_home_that_is_a_file_is_not_passed_over(tmp_path: Path) -> No
         find_home(None, {}, tmp_path)
 
 
+def test_a_projects_home_that_others_could_have_put_there_is_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / ".claude" / ".delego"
+    project.mkdir(parents=True)
+
+    def fails(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for look, said in ((lambda _: "'x' belongs to another account", "belongs to another"), (fails, "denied")):
+        monkeypatch.setattr("delego_cli.home_option.foreign_hand", look)
+        with pytest.raises(CommandError, match=f"is not used: .*{said}.*; name the home you mean"):
+            find_home(None, {}, tmp_path)
+        assert find_home(str(project), {}, tmp_path) == project
+
+
 def test_json_behind_a_double_dash_is_no_option(world: Any) -> None:
     assert world.run("resolve", "--", "--json", "a", "b", "c", "d", "e").stdout == ""
 
