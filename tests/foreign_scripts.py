@@ -17,7 +17,7 @@ import anyio
 from mcp_script import client
 
 Script: TypeAlias = Callable[[Any, list[Any]], Awaitable[None]]
-PATIENCE: Final = 60.0  # seconds; a limit for hangs, not a wait
+PATIENCE: Final = 100.0  # seconds; a limit for hangs, not a wait
 
 _CHANGES: Final = (  # what is another text in each run
     (re.compile(r"\d{1,2}:\d\d:\d\d [AP]M"), "<time>"),

@@ -85,32 +85,39 @@ Server.prototype.listen = function (port, ...rest) {
 
 
 def install(folder: Path) -> list[str]:
-    """Install all of them at the same time; a line for each that could not be."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Install all of them at the same time; a line for each that could not be, and nothing else of those."""
     until = time.monotonic() + LIMIT
     steps: dict[str, list[list[str]]] = {}
     for name, packages in PYTHON.items():
-        python = str(folder / name / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "10", *packages]
-        steps[name] = [[sys.executable, "-m", "venv", str(folder / name)], pip]
+        # Without a pip of its own and bytecode that is not needed it takes a third of the time.
+        venv = [sys.executable, "-m", "venv", "--without-pip", str(folder / name)]
+        pip = [sys.executable, "-m", "pip", "--python", str(folder / name / "bin" / "python"), "install"]
+        flags = ["--quiet", "--no-compile", "--retries", "1", "--timeout", "10"]
+        steps[name] = [venv, [*pip, *flags, *packages]]
     npm = shutil.which("npm") or "npm"
     flags = ["--prefix", str(folder / "node"), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
     steps["node"] = [[npm, "install", *flags, *NODE]]
-    (folder / "node").mkdir(exist_ok=True)
+    for name in steps:
+        (folder / name).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(len(steps)) as pool:
-        found = pool.map(lambda name: _run(name, steps[name], until), steps)
-        return [problem for problem in found if problem]
+        found = dict(zip(steps, pool.map(lambda name: _run(steps[name], until), steps), strict=True))
+    for name, problem in found.items():
+        if problem is not None:
+            shutil.rmtree(folder / name, ignore_errors=True)  # half of a server would not be skipped
+    return [f"{name}: {problem}" for name, problem in found.items() if problem is not None]
 
 
-def _run(name: str, commands: list[list[str]], until: float) -> str | None:
+def _run(commands: list[list[str]], until: float) -> str | None:
     for words in commands:
         try:
             limit = max(1.0, until - time.monotonic())
             done = subprocess.run(words, capture_output=True, text=True, timeout=limit, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{name}: {error}"
+        except subprocess.TimeoutExpired:
+            return f"not done after {LIMIT:g} s"
+        except OSError as error:
+            return f"{words[0]}: {error.strerror}"
         if done.returncode:
-            return f"{name}: {(done.stderr.strip() or 'failed').splitlines()[-1]}"
+            return (done.stderr.strip() or "failed").splitlines()[-1]
     return None
 
 
