@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from mutants_broker import MUTANTS
+from mutants_parts import PARTS, marks, verdicts
 from support import ROOT, unmeasured
-from tree import source_only
 
-PARTS: Final = 4
-
-pytestmark = [
-    source_only,  # what a mutant shows does not depend on how the package was installed
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are tried in forked processes"),
-]
+pytestmark = marks
 
 
 @pytest.mark.parametrize("part", range(1, PARTS + 1))
 def test_every_mutant_turns_a_test_red(part: int, tmp_path: Path) -> None:
     pytest.importorskip("redis")
-    found = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "mutants_broker.py"), "--part", f"{part}/{PARTS}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env=unmeasured(),
-        timeout=280,
-    )
-    statuses = dict(line.split("\t") for line in found.stdout.splitlines())
+    statuses = verdicts("mutants_broker.py", part, tmp_path)
     assert list(statuses) == list(MUTANTS)[part - 1 :: PARTS]
     if shutil.which("redis-server") is None:  # then its tests are skipped, and nobody notices
         statuses = {name: status for name, status in statuses.items() if "redis" not in name}

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from mutants import MUTANTS
-from support import ROOT, unmeasured
-from tree import source_only
+from mutants_parts import PARTS, marks, verdicts
 
 # Mutants that no input can tell from the original, and why.
 EQUIVALENT: Final[dict[str, str]] = {}
 
-PARTS: Final = 4
-
-pytestmark = [
-    source_only,  # what a mutant shows does not depend on how the package was installed
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are tried in forked processes"),
-]
+pytestmark = marks
 
 
 @pytest.mark.parametrize("part", range(1, PARTS + 1))
 def test_every_mutant_is_killed_by_a_vector(part: int, tmp_path: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "mutants.py"), "--part", f"{part}/{PARTS}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env=unmeasured(),
-        timeout=280,
-    )
-    killers = dict(line.split("\t", 1) for line in found.stdout.splitlines())
-    assert len(killers) == len(list(MUTANTS)[part - 1 :: PARTS])
+    killers = verdicts("mutants.py", part, tmp_path)
+    assert list(killers) == list(MUTANTS)[part - 1 :: PARTS]
     assert [name for name, killer in killers.items() if killer == "survives" and name not in EQUIVALENT] == []
     assert [name for name, killer in killers.items() if killer.startswith("raises") or killer == "died"] == []
 
