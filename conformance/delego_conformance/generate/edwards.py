@@ -16,6 +16,7 @@ IDENTITY: Final[Point] = (0, 1)
 
 
 def add(a: Point, b: Point) -> Point:
+    """The sum; the law is complete, so it holds for equal points and for those of small order as well."""
     (x1, y1), (x2, y2) = a, b
     t = _D * x1 * x2 * y1 * y2 % P
     x3 = (x1 * y2 + x2 * y1) * pow(1 + t, P - 2, P) % P
@@ -24,6 +25,7 @@ def add(a: Point, b: Point) -> Point:
 
 
 def multiply(scalar: int, point: Point) -> Point:
+    """``scalar`` (0 or more) times the point."""
     result = IDENTITY
     while scalar:
         if scalar & 1:
@@ -34,6 +36,7 @@ def multiply(scalar: int, point: Point) -> Point:
 
 
 def encode(point: Point) -> bytes:
+    """The canonical 32 bytes: y, and the lowest bit of x in the last one's highest."""
     x, y = point
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
@@ -71,6 +74,7 @@ def small_order_encodings() -> list[tuple[str, bytes, Point]]:
 
 
 def secret_scalar(seed: bytes) -> int:
+    """The number whose multiple of ``BASE`` is the public key of these 32 bytes."""
     low = bytearray(hashlib.sha512(seed).digest()[:32])
     low[0] &= 248
     low[31] = (low[31] & 63) | 64
@@ -78,6 +82,7 @@ def secret_scalar(seed: bytes) -> int:
 
 
 def challenge(r: bytes, a: bytes, message: bytes, domain: bytes = b"") -> int:
+    """The hash of R, the public key ``a`` and the message; plain Ed25519 has no ``domain`` (RFC 8032, 2)."""
     return int.from_bytes(hashlib.sha512(domain + r + a + message).digest(), "little") % L
 
 
