@@ -292,8 +292,14 @@ def test_a_refusal_that_quotes_another_principals_action_is_not_shown(home: Path
     assert SECRET in refused.reasons[0]
     with desk_of(home) as desk:
         reply = desk.call("delego_audit_tail", {"limit": 100})
-    assert reply.document["receipts"] == []
-    assert SECRET not in reply.text
+        assert reply.document["receipts"] == []
+        assert SECRET not in reply.text
+        own = ask(desk, PROPOSE, ORDER)["approval_id"]
+        with person(home) as authorizer:  # the other way round: their words, under an approval of one's own
+            authorizer.resolve(own, Action(SECRET, "GET", f"https://api.example.com/{SECRET}", {}), "banker")
+        reply = desk.call("delego_audit_tail", {"limit": 100})
+        assert [one["phase"] for one in reply.document["receipts"]] == ["decision"]
+        assert SECRET not in reply.text
 
 
 def test_a_hostile_approval_id_is_looked_up_nowhere(home: Path) -> None:

@@ -239,6 +239,7 @@ def test_http_answers_its_own_name_and_no_web_page(served: HttpServer) -> None:
     for origin in ("null", "https://evil.example", "http://evil.example", "http://localhost:1"):
         assert post(served, Origin=origin)[0] == 403, origin
     assert post(served, path="/")[0] == 404
+    assert post(served, path="/mcp/")[0] == 404
     assert post(served, path="/mcp/../mcp")[0] == 404
     for method in ("GET", "DELETE", "PUT", "OPTIONS", "HEAD"):
         assert post(served, method=method)[0] == 405, method
