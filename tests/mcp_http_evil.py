@@ -37,6 +37,7 @@ class EvilServer(ThreadingHTTPServer):
         self.sessions = sessions
         self.session = "session-1"
         self.known = True
+        self.refuses = False  # to begin a session
         self.calls: list[str] = []
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         self.let_go = threading.Event()
@@ -106,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(
                 404, {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no session"}}
             )
+        elif method == "initialize" and server.refuses:
+            self._json(200, {"jsonrpc": "2.0", "id": one, "error": {"code": -32603, "message": "no"}})
         elif method == "initialize":
             server.known = True
             result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "e"}}

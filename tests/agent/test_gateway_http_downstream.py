@@ -169,6 +169,37 @@ def test_a_session_that_was_forgotten_is_begun_anew_and_the_call_is_not_repeated
     assert any("new one has begun" in line for line in log)
 
 
+def test_a_session_that_cannot_be_begun_anew_costs_no_call(evil: EvilServer, server: HttpServer) -> None:
+    evil.known = False
+    assert "forgotten" in str(call(server, "echo").failure)
+    evil.refuses = True
+    ticket = call(server, "echo")
+    assert not ticket.written
+    assert "begins no new one" in str(ticket.failure)
+    evil.refuses = False
+    assert call(server, "echo").answer is not None
+    assert evil.calls == ["echo"]
+
+
+def test_notices_that_do_not_arrive_are_said(evil: EvilServer, server: HttpServer, log: list[str]) -> None:
+    evil.known = False
+    assert server.send({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}).wait(PATIENCE)
+    assert any("forgotten the session" in line for line in log)
+
+
+def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(evil: EvilServer, server: HttpServer) -> None:
+    gate = threading.Event()
+    opens = server._links.open
+    server._links.open = lambda: gate.wait(PATIENCE) and opens()  # type: ignore[method-assign,return-value]
+    ticket = send(server, "tools/call", {"name": "echo", "arguments": {}})
+    ticket.abandon("too slow")
+    gate.set()
+    server._links.open = opens  # type: ignore[method-assign]
+    assert call(server, "notes").answer is not None
+    assert not ticket.written
+    assert evil.calls == ["notes"]
+
+
 def test_what_a_server_says_by_itself_is_heard(
     evil: EvilServer, log: list[str], heard: list[tuple[Any, Any]]
 ) -> None:

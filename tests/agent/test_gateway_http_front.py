@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -268,3 +269,68 @@ def test_a_token_is_wanted_where_one_is_set(home: Path, effects: Path, tmp_path:
         for given in ("", "Bearer", "Bearer wrong", f"Basic {token}", f"Bearer {token}x", "Bearer \xe9"):
             refused(caller.post(PING, **({"Authorization": given} if given else {})), 401, "bearer")
         refused(caller.post(PING, Authorization=f"Bearer {token}"), 400, "initialize")
+
+
+def test_it_listens_for_this_machine_alone_and_says_plainly_what_is_wrong(home: Path, tmp_path: Path) -> None:
+    def said(*words: str) -> str:
+        options = ("--server", "x", "--url", "http://127.0.0.1:9/")
+        done = subprocess.run(
+            [sys.executable, "-m", "delego_cli", "--home", str(home), "mcp-gateway", *words, *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode in (1, 2), done
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+
+    assert "not loopback" in said("--http", "0.0.0.0:0")
+    assert "no address" in said("--http", "x")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "cannot listen" in said("--http", str(taken.getsockname()[1]))
+    token = tmp_path / "token"
+    token.write_text("a" * 20)
+    token.chmod(0o644)
+    assert "0600" in said("--http", "0", "--token-file", str(token))
+    assert "both name a token" in said("--http", "0", "--token-file", str(token), "--token-env", "A")
+    assert "no token" in said("--http", "0", "--token-env", "NOT_SET")
+    assert "for --http" in said("--token-env", "NOT_SET")
+
+
+def test_tokens_and_servers_are_read_strictly(tmp_path: Path) -> None:
+    from delego_agent.gateway.http_serve import ListenError, read_token
+
+    token = tmp_path / "token"
+    with pytest.raises(ListenError, match="cannot read"):
+        read_token(token)
+    token.touch(mode=0o600)
+    token.write_text("correct-horse-battery\n")
+    assert read_token(token) == "correct-horse-battery"
+    token.write_text("two words are none")
+    with pytest.raises(ListenError, match="one word"):
+        read_token(token)
+
+
+def test_the_words_of_the_command_fit_together(home: Path) -> None:
+    from click.testing import CliRunner
+
+    from delego_cli.mcp_gateway import command
+
+    for words, problem in {
+        ("--url", "https://a.example/", "--", "x"): "not both",
+        ("--config", "x", "--url", "https://a.example/"): "leave out",
+        (): "is missing",
+        ("--server", "A B", "--url", "https://a.example/"): "no name for actions",
+    }.items():
+        done = CliRunner().invoke(command, ["run", "--home", str(home), *words])
+        assert problem in str(done.output) + str(done.exception), words
+
+
+def test_http_without_its_library_is_one_plain_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from delego_agent.gateway.backend import GatewayOptions
+    from delego_agent.gateway.http_serve import HttpOptions, MissingExtra, serve_http
+
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingExtra, match=r"delego-spec\[mcp\]"):
+        serve_http(home, GatewayOptions({}), HttpOptions(), print)

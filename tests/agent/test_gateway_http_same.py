@@ -20,15 +20,21 @@ OPTIONS = ("--instruction", "try everything", "--no-begin-task", "--server", "ev
 UNLISTED = "lists no tool 'nothing'"  # refused by the gateway and not by the server; docs/mcp.md lists it
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return init_home(tmp_path / "home", approver="alice", policy_text=ALLOW_ALL).path
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return init_home(tmp_path_factory.mktemp("home") / "h", approver="alice", policy_text=ALLOW_ALL).path
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    with served(tmp_path) as url:
+@pytest.fixture(scope="module")
+def url(home: Path) -> Iterator[str]:
+    with served(home.parent) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def direct(url: str) -> dict[str, list[Any]]:
+    """What a client sees of the server itself, in each era."""
+    return {era: asyncio.run(everything(url, era)) for era in ERAS}
 
 
 def assert_same(direct: list[Any], through: list[Any]) -> None:
@@ -39,22 +45,19 @@ def assert_same(direct: list[Any], through: list[Any]) -> None:
     assert len(direct) > 15
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_http_to_http(home: Path, url: str, era: str) -> None:
-    direct = asyncio.run(everything(url, era))
+def test_http_to_http(home: Path, url: str, direct: dict[str, list[Any]]) -> None:
     with http_gateway(home, *OPTIONS, "--url", url) as (front, _):
-        assert_same(direct, asyncio.run(everything(front, era)))
+        for era in ERAS:
+            assert_same(direct[era], asyncio.run(everything(front, era)))
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_standard_streams_to_http(home: Path, url: str, era: str) -> None:
-    direct = asyncio.run(everything(url, era))
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+def test_standard_streams_to_http(home: Path, url: str, direct: dict[str, list[Any]], era: str) -> None:
     words = gateway(home, (), *OPTIONS[:3], "--url", url)[:-1]
-    assert_same(direct, asyncio.run(everything(words, era)))
+    assert_same(direct[era], asyncio.run(everything(words, era)))
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_http_to_standard_streams(home: Path, era: str) -> None:
-    direct = asyncio.run(everything(SERVER, era))
+def test_http_to_standard_streams(home: Path) -> None:
     with http_gateway(home, *OPTIONS, "--", *SERVER) as (front, _):
-        assert_same(direct, asyncio.run(everything(front, era)))
+        for era in ("legacy", "auto"):
+            assert_same(asyncio.run(everything(SERVER, era)), asyncio.run(everything(front, era)))

@@ -74,10 +74,13 @@ class Outbox:
 
 
 class Exchange:
-    """One request of a client, from its POST to its answer. ``streams``: more than the answer may be sent."""
+    """One request of a client, from its POST to its answer. ``own``: its id behind the channel; ``streams``:
+    more than the answer may be sent.
+    """
 
-    def __init__(self, message: Message, *, streams: bool) -> None:
+    def __init__(self, message: Message, own: RequestId, *, streams: bool) -> None:
         self.message = message
+        self.own = own
         self.outbox = Outbox()
         self.streams = streams
 
@@ -159,13 +162,13 @@ class Session(Channel):
         key = key_of(message["id"])
         if key in self._exchanges:
             return None
-        exchange = self._exchanges[key] = Exchange(message, streams=streams)
+        exchange = self._exchanges[key] = Exchange(message, message["id"], streams=streams)
         self.take(message)
         return exchange
 
     def left(self, exchange: Exchange) -> None:
         """The client has closed the connection on which it would get the answer."""
-        if self._exchanges.pop(key_of(exchange.id), None) is not None:
+        if self._exchanges.pop(key_of(exchange.own), None) is not None:
             self._backend.abandon(exchange.id)
 
     def listen(self) -> Outbox | None:
@@ -192,7 +195,8 @@ class Session(Channel):
             self._answer(message)
             return
         related = None if about is None else self._exchanges.get(key_of(about))
-        if related is not None and related.streams and related.outbox.put(message):
+        if related is not None and related.streams:
+            related.outbox.put(message)
             return
         if self._stream is not None and self._stream.put(message):
             return
@@ -219,14 +223,11 @@ class Stateless(Channel):
     def __init__(self, make: MakeBackend, on_lost: Callable[[Channel], None], log: Log) -> None:
         super().__init__(make, on_lost, log)
         self._numbers = itertools.count(1)
-        self._own: dict[int, str] = {}  # the id of an exchange here, by the identity of the exchange
 
     def ask(self, message: Message, *, streams: bool) -> Exchange:
         """Take a request under an id of the gateway's own."""
-        exchange = Exchange(message, streams=streams)
         own = f"delego-{next(self._numbers)}"
-        self._exchanges[key_of(own)] = exchange
-        self._own[id(exchange)] = own
+        exchange = self._exchanges[key_of(own)] = Exchange(message, own, streams=streams)
         params = fields_of(message.get("params"))
         meta = fields_of(params.get("_meta"))
         if "progressToken" in meta:
@@ -236,16 +237,14 @@ class Stateless(Channel):
 
     def left(self, exchange: Exchange) -> None:
         """The client has closed the connection: that is how it cancels in this era."""
-        own = self._own.pop(id(exchange), None)
-        if own is not None and self._exchanges.pop(key_of(own), None) is not None:
-            params = {"requestId": own, "reason": "the client closed the connection"}
+        if self._exchanges.pop(key_of(exchange.own), None) is not None:
+            params = {"requestId": exchange.own, "reason": "the client closed the connection"}
             self.take({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
 
     def _deliver(self, message: Message, about: RequestId | None) -> None:
         if "method" not in message:
             exchange = self._exchanges.pop(key_of(message["id"]), None)
             if exchange is not None:
-                self._own.pop(id(exchange), None)
                 exchange.outbox.put({**message, "id": exchange.id})
         elif "id" in message:
             text = f"{message['method']!r:.80} cannot be asked of a client without a session"

@@ -55,8 +55,6 @@ def disagreement(message: Message, headers: Mapping[str, str]) -> str | None:
     named = fields_of(message.get("params")).get(member) if member is not None else None
     if named is not None and (modern is not None or NAME in headers) and _read(headers.get(NAME)) != named:
         return f"{NAME} does not agree with the message's {member!r}"
-    if member is None and NAME in headers:
-        return f"{NAME} has no meaning for this method"
     return None
 
 

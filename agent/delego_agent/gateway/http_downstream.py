@@ -335,8 +335,9 @@ class HttpServer:
                 return
             again = Ticket({**session.initialize, "id": f"delego-{secrets.token_hex(8)}"})
             self._post(again)
-            if "result" not in (again.answer or {}):
-                raise Unsent(f"the server has forgotten the session, and begins no new one: {again.failure}")
+            if again.answer is None or "result" not in again.answer:
+                why = again.failure or f"it answered {fields_of(again.answer).get('error')!r:.200}"
+                raise Unsent(f"the server has forgotten the session, and begins no new one: {why}")
             self._post(Ticket({"jsonrpc": "2.0", "method": "notifications/initialized"}))
             self._log(f"server {self.name!r} had forgotten the session; a new one has begun")
             if self._session is not None:

@@ -116,7 +116,7 @@ class Front:
         self._sessions: dict[str, Session] = {}
         self._stateless: Stateless | None = None
         self._making = asyncio.Lock()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[Channel, asyncio.Task[None]] = {}
         self._stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +147,7 @@ class Front:
         for channel in (*self._sessions.values(), *([self._stateless] if self._stateless else [])):
             self._drop(channel)
         if self._ending:
-            await asyncio.wait(self._ending)
+            await asyncio.wait(self._ending.values())
 
     # --- what a request must be -------------------------------------------------------------------------
 
@@ -266,11 +266,14 @@ class Front:
             exchange = session.ask(message, streams=False)
             assert exchange is not None  # noqa: S101 - the first request of all
             answer = await self._serve(session, exchange, asked, receive, send, {SESSION: session_id})
+            if "result" not in answer:
+                self._drop(session)
         except DelegoAgentError as error:
             self._drop(session)
             raise _Refused(502, str(error), code=UNAVAILABLE, about=message["id"]) from None
-        if answer is None or "result" not in answer:
+        except _Gone:  # nobody knows the session's id
             self._drop(session)
+            raise
 
     async def _without_session(self, asked: _Asked, message: Message, receive: Receive, send: Send) -> None:
         if asked.session is not None:
@@ -301,25 +304,24 @@ class Front:
         receive: Receive,
         send: Send,
         headers: Mapping[str, str] | None = None,
-    ) -> Message | None:
+    ) -> Message:
         """Answer a request: with JSON, or with events once there is something to say before the answer."""
         begun = False
         watcher = asyncio.create_task(_closes(receive, exchange.outbox))
         try:
             while True:
                 message = await exchange.outbox.get(QUIET if exchange.streams else None)
-                is_answer = message is not None and "method" not in message
-                if is_answer and asked.json and not begun:
-                    status = _status(message, exchange.message)
-                    await _answer(send, status, message, headers or {})
-                    return message
+                answer = message if message is not None and "method" not in message else None
+                if answer is not None and asked.json and not begun:
+                    await _answer(send, _status(answer, exchange.message), answer, headers or {})
+                    return answer
                 if not begun:
                     await _begin_events(send, headers or {})
                     begun = True
                 data = PING if message is None else written_event(message)
-                await send({"type": "http.response.body", "body": data, "more_body": not is_answer})
-                if is_answer:
-                    return message
+                await send({"type": "http.response.body", "body": data, "more_body": answer is None})
+                if answer is not None:
+                    return answer
         except EOFError:
             channel.left(exchange)
             raise _Gone from None
@@ -370,10 +372,10 @@ class Front:
         elif channel is self._stateless:
             self._stateless = None
         why = "the session has ended; begin a new one, and make the call again if it waited for a person"
-        task = asyncio.create_task(channel.end(why))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-        return task
+        if channel not in self._ending:
+            task = self._ending[channel] = asyncio.create_task(channel.end(why))
+            task.add_done_callback(lambda _: self._ending.pop(channel, None))
+        return self._ending[channel]
 
 
 async def _closes(receive: Receive, outbox: Outbox) -> None:
@@ -383,9 +385,9 @@ async def _closes(receive: Receive, outbox: Outbox) -> None:
     outbox.close()
 
 
-def _status(answer: Message | None, request: Message) -> int:
-    error = (answer or {}).get("error")
-    return _STATUS.get(error.get("code"), 200) if error is not None and era_of(request) is not None else 200
+def _status(answer: Message, request: Message) -> int:
+    error = answer.get("error")
+    return 200 if error is None or era_of(request) is None else _STATUS.get(error.get("code"), 200)
 
 
 async def _begin_events(send: Send, headers: Mapping[str, str]) -> None:
