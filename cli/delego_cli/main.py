@@ -20,7 +20,7 @@ SECTIONS = (
             Entry("propose", "Have actions decided; what is allowed is released."),
             Entry("resolve", "Release an action that a person has approved, once."),
             Entry("hook", "Decide the tool calls of coding agents; install that as their hook."),
-            Entry("mcp", "Serve an agent over MCP: it proposes, looks, and releases what was approved."),
+            Entry("mcp", "Serve an agent over MCP: it asks, and decides nothing."),
             Entry("mcp-gateway", "Stand in front of an MCP server.", module="mcp_gateway"),
         ),
     ),
