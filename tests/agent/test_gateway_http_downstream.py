@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from certificates import make
 from delego_agent.gateway import http_downstream
 from delego_agent.gateway.downstream import ServerError, Ticket
 from delego_agent.gateway.endpoint import EndpointError, endpoint, endpoint_of
@@ -249,6 +252,30 @@ def test_a_server_that_is_not_there_was_sent_nothing(log: list[str]) -> None:
         server.close()
     assert not ticket.written
     assert "cannot connect" in str(ticket.failure)
+
+
+def test_a_certificate_is_checked(tmp_path: Path, log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make(tmp_path, "localhost")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(files.certificate, files.key)
+    evil = EvilServer(sessions=False, tls=tls)
+
+    def answer_of(url: str) -> Ticket:
+        server = HttpServer("evil", endpoint(url, {}), lambda *_: None, log.append)
+        server.start()
+        ticket = ask(server, "ping", {})
+        server.close()
+        return ticket
+
+    stranger = answer_of(evil.url)
+    assert not stranger.written
+    assert "certificate is not trusted" in str(stranger.failure)
+    assert not answer_of(evil.url.replace("https", "http")).answer
+    monkeypatch.setenv("SSL_CERT_FILE", str(files.ca))
+    assert answer_of(evil.url).answer is not None
+    assert answer_of(evil.url.replace("127.0.0.1", "localhost")).answer is not None
+    assert [body["method"] for _, _, body in evil.requests] == ["ping", "ping"]
+    evil.end()
 
 
 def test_more_than_a_server_can_owe_is_refused(

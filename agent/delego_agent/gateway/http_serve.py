@@ -89,20 +89,28 @@ def serve_http(
                 )
             )
             serving = asyncio.create_task(server.serve(sockets=[bound]))
+            serving.add_done_callback(lambda _: stop.set())
             watching = asyncio.create_task(front.watch())
             try:
                 await asyncio.to_thread(stop.wait)
-                async with asyncio.timeout(STOP):
-                    await front.stop()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(STOP):
+                        await front.stop()
             finally:
                 watching.cancel()
                 server.should_exit = True
                 await serving
 
+        def run() -> None:
+            try:
+                asyncio.run(serve())
+            finally:
+                stop.set()
+
         logging.getLogger("uvicorn").disabled = True
         logging.getLogger("uvicorn.error").disabled = True
         with signals_to(stop):
-            thread = threading.Thread(target=lambda: asyncio.run(serve()), name="delego-mcp-http")
+            thread = threading.Thread(target=run, name="delego-mcp-http")
             thread.start()
             on_listen(f"http://{_shown(bound)}{PATH}")
             stop.wait()
