@@ -48,6 +48,17 @@ def command(name: str) -> str:
     return found
 
 
+def node_module(name: str) -> Path:
+    """A folder of what the servers from npm have brought along; skips where it is not."""
+    folder = Path(command("mcp-server-everything")).resolve().parent
+    found = next((one / name for one in folder.parents if (one / name).is_dir()), None)
+    if found is None:
+        import pytest
+
+        pytest.skip(f"{name} is not beside mcp-server-everything")
+    return found
+
+
 def fetch_server() -> tuple[str, ...]:
     """``mcp-server-fetch`` for loopback. Where it finds node it would install a package at its first page."""
     return ("env", "PATH=/nowhere", command("mcp-server-fetch"), "--allow-private-ips")

@@ -189,7 +189,7 @@ async def ask(client: Any, call: Call) -> tuple[str, str]:
     """Make the call: 'ran', 'pending' with the approval's id, or 'denied'. Raises CannotRun for a fault."""
     meta = None if call.words is None else {"delego/instruction": call.words}
     result = await client.call_tool(call.tool, call.params, meta=meta)
-    decision = (result.structured_content or {}).get("delego/decision", {})
+    decision = (result.meta or {}).get("delego/decision", {})
     status = decision.get("status", "failed" if result.is_error else "ran")
     if status not in ("ran", "pending", "denied"):
         raise CannotRun(f"{call.suite}/{call.tool}: {status}: {result.content[0].text:.200}")

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* as of 2026-07-28")  # not whe
 def decision(result: Any) -> Any:
     """What the gateway says about a call that it did not send."""
     assert result.is_error
-    return result.structured_content["delego/decision"]
+    return result.meta["delego/decision"]
 
 
 async def approve(home: Path, approval_id: str) -> None:

@@ -51,5 +51,5 @@ def test_an_agent_says_the_persons_words_with_the_added_tool(home: Path, era: st
     names, before, after = asyncio.run(script())
     assert names[-1] == "delego_begin_task"
     assert before.is_error
-    assert before.structured_content["delego/decision"]["status"] == "pending"
+    assert before.meta["delego/decision"]["status"] == "pending"
     assert after.structured_content == {"total": 3}

@@ -214,11 +214,11 @@ class Relay:
         if message["method"] == "tools/call":
             held = self._book.objection(self.downstream(), message)
             if held is not None:
-                self._reply(message, held.answer(message))
+                self._refuse(message, held)
                 return
         answer = self._gate.pass_through(call)
         if isinstance(answer, Refusal):
-            self._reply(message, answer.answer(message))
+            self._refuse(message, answer)
         else:
             self._reply(message, answer)
 
@@ -242,7 +242,7 @@ class Relay:
                 return
             answer = self._gate.pass_through(call)
             if isinstance(answer, Refusal):
-                self._reply(message, answer.answer(message))
+                self._refuse(message, answer)
                 return
             if call.left.is_set():
                 return
@@ -399,6 +399,10 @@ class Relay:
         if waited is not self and answer is not None:
             self._to_client(answer, request["id"])
 
+    def _refuse(self, message: Message, refusal: Refusal) -> None:
+        structured = message["method"] != "tools/call" or not self._book.promises(message)
+        self._reply(message, refusal.answer(message, structured=structured))
+
     def _in_thread(self, run: Callable[[Message], None], message: Message) -> None:
         with self._mutex:
             self._calls += 1
@@ -409,7 +413,7 @@ class Relay:
             except DelegoAgentError as error:
                 self._log(str(error))
                 if "id" in message:
-                    self._reply(message, Refusal("not_sent", (str(error),)).answer(message))
+                    self._refuse(message, Refusal("not_sent", (str(error),)))
             except Exception as error:  # noqa: BLE001 - one call's trouble is not the others'
                 self._log(f"{message['method']!r:.80} failed: {type(error).__name__}: {error}")
                 if "id" in message:

@@ -57,21 +57,25 @@ class Refusal:
             **self.more,
         }
 
-    def answer(self, request: Message) -> Message:
-        """To ``tools/call`` a result that is an error, which agents read; to all else a JSON-RPC error."""
+    def answer(self, request: Message, *, structured: bool = True) -> Message:
+        """To ``tools/call`` a result that is an error, which agents read; to all else a JSON-RPC error.
+
+        ``structured``: no schema says what the tool's structured content is; clients check it in errors too.
+        """
         request_id: RequestId = request["id"]
         if request["method"] != "tools/call":
             return error_answer(request_id, _CODES[self.status], self.text, self.document)
-        return tool_result(request, self.text, {DECISION: self.document}, is_error=True)
+        found = {DECISION: self.document}
+        answer = tool_result(request, self.text, found if structured else None, is_error=True)
+        answer["result"]["_meta"] = found
+        return answer
 
 
-def tool_result(request: Message, text: str, structured: Message, *, is_error: bool) -> Message:
+def tool_result(request: Message, text: str, structured: Message | None, *, is_error: bool) -> Message:
     """A result of a tool as its era has it."""
-    result: Message = {
-        "content": [{"type": "text", "text": text}],
-        "structuredContent": structured,
-        "isError": is_error,
-    }
+    result: Message = {"content": [{"type": "text", "text": text}], "isError": is_error}
+    if structured is not None:
+        result["structuredContent"] = structured
     if is_modern(request):
         result["resultType"] = "complete"
     return {"jsonrpc": "2.0", "id": request["id"], "result": result}

@@ -57,6 +57,7 @@ class ToolBook:
         self._known: tuple[object, Pins] | None = None
         self._judged: tuple[Pins, dict[str, Message], frozenset[str]] | None = None
         self._changes = 0  # how often the server said that its list has changed
+        self._promised: set[str] = set()  # tools that the client was shown with a schema of what they return
 
     def forget(self) -> None:
         """The list has changed: it is asked for before the next call."""
@@ -95,6 +96,10 @@ class ToolBook:
         why = f"the tool {name!r:.80} of server {server.name!r} {state}; it is held until a person trusts it"
         return Refusal("denied", (why, f"for the person: delego tools trust {server.name} {name!r:.80}"))
 
+    def promises(self, request: Message) -> bool:
+        """Whether the client may know a schema of what the called tool returns."""
+        return str(fields_of(request.get("params")).get("name")) in self._promised
+
     def shown(self, answer: Message) -> Message:
         """The server's answer to ``tools/list`` without what is held, and with the tool for tasks."""
         result = answer.get("result")
@@ -103,6 +108,7 @@ class ToolBook:
         tools: list[Any] = result["tools"]
         if self._pinning != "off":
             tools = self._trusted(tools)
+        self._promised |= {str(tool.get("name")) for tool in map(fields_of, tools) if "outputSchema" in tool}
         if self.adds_task:
             tools = [tool for tool in tools if fields_of(tool).get("name") != BEGIN_TASK]
             if result.get("nextCursor") is None:
