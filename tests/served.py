@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import queue
 import re
@@ -133,7 +132,9 @@ class HttpServer:
         self._reader.start()
         line = self._said.get(timeout=PATIENCE)
         found = re.search(r"http://\S+", line or "")
-        assert found is not None, line
+        if found is None:
+            self.process.kill()
+            raise AssertionError((line, self.stop()))
         self.url = found[0]
         self.port = int(self.url.rpartition(":")[2].removesuffix("/mcp"))
 
@@ -146,13 +147,14 @@ class HttpServer:
         self._said.put(None)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        with contextlib.suppress(ProcessLookupError):
+        if self.process.poll() is None:
             self.process.send_signal(number)
         status = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         assert self.process.stdout is not None
-        assert self.process.stdout.read() == b""
-        self.process.stdout.close()
+        if not self.process.stdout.closed:
+            with self.process.stdout as stream:
+                assert stream.read() == b""
         return status
 
 
@@ -162,5 +164,4 @@ def http_server(home: Path, *options: str) -> Iterator[HttpServer]:
     try:
         yield server
     finally:
-        if server.process.poll() is None:
-            server.stop()
+        server.stop()

@@ -274,6 +274,20 @@ def test_over_http_calls_at_the_same_time_do_not_mix(served: HttpServer) -> None
     assert prints == wanted
 
 
+def test_over_http_a_call_that_waits_is_answered_when_the_server_ends(home: Path) -> None:
+    with http_server(home, "--hold", "600") as server:
+
+        async def script(client: Any) -> Any:
+            async def progress(*_: Any) -> None:
+                server.process.send_signal(signal.SIGTERM)
+
+            return await client.call_tool(PROPOSE, ORDER, progress_callback=progress)
+
+        result = with_client(server.url, script, "2026-07-28")
+        assert server.process.wait(PATIENCE) == 0
+    assert result.structured_content["status"] == "needs_approval"
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     from delego_agent.server import http as front
 

@@ -32,7 +32,8 @@ from delego_agent.server.errors import ServingError
 
 PATH: Final = "/mcp"
 BODY_TIME: Final = 30.0  # seconds in which a body has to be there
-STOP_TIME: Final = 10  # seconds for what is on its way at the end
+ANSWER_TIME: Final = 0.5  # seconds at the end in which calls that wait for a person come back
+STOP_TIME: Final = 10  # seconds for what is on its way behind that
 MAX_CONNECTIONS: Final = 256
 MIN_TOKEN: Final = 16  # characters
 MAX_TOKEN_FILE: Final = 4096  # bytes
@@ -169,6 +170,7 @@ class _Uvicorn(uvicorn.Server):
         super().__init__(config)
         self._on_ready = on_ready
         self._on_stop = on_stop
+        self._stopping = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -187,8 +189,15 @@ class _Uvicorn(uvicorn.Server):
                 loop.remove_signal_handler(one)
 
     def _stop(self) -> None:
+        if self._stopping:  # the second time nothing is waited for
+            self.force_exit = True
+            self._leave()
+            return
+        self._stopping = True
         self._on_stop()
-        self.force_exit = self.should_exit  # the second time nothing is waited for
+        asyncio.get_running_loop().call_later(ANSWER_TIME, self._leave)
+
+    def _leave(self) -> None:
         self.should_exit = True
 
 
