@@ -252,6 +252,7 @@ def test_a_session_ends_with_its_own_server_and_a_new_one_begins(home: Path, tmp
 def test_many_servers_of_both_kinds_stand_behind_one_address(
     home: Path, tmp_path: Path, evil: EvilServer
 ) -> None:
+    evil.sessions = False
     command = [str(HERE / "mcp_evil.py"), str(tmp_path / "effects")]
     servers = {"local": {"command": sys.executable, "args": command}, "far": {"url": evil.url}}
     options = (*WORDS, "--config", config_of(tmp_path, servers))
@@ -263,7 +264,14 @@ def test_many_servers_of_both_kinds_stand_behind_one_address(
         assert {"far__echo", "local__echo", "slow", "notes", "delego_begin_task"} <= names
         assert caller.tool("notes", 2)["result"]["isError"] is False
         assert "content" in caller.tool("local__echo", 3, say="it")["result"]
-    assert evil.calls == ["notes"]
+        free = Caller(url)
+        for one in range(2):
+            _, answer = free.modern("tools/call", {"name": "notes", "arguments": {}}, one)
+            assert (answer["id"], answer["result"]["isError"]) == (one, False)
+        _, answer = free.modern("tools/call", {"name": "local__echo", "arguments": {"say": "more"}}, 1)
+        assert "content" in answer["result"]
+    assert evil.calls == ["notes"] * 3
+    assert effects_of(tmp_path / "effects") == ['echo {"say": "it"}', 'echo {"say": "more"}']
 
 
 def test_what_a_session_is_told_goes_to_its_listener_alone(home: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from delego_ledger.files import read_file
 MAX_HEAD: Final = 32 * 1024  # bytes of request line and headers
 MIN_TOKEN: Final = 16
 MAX_TOKEN: Final = 4096  # characters
+THREADS: Final = 64
 STOP: Final = 20.0  # seconds for all sessions to end
 
 _TOKEN: Final = re.compile(rf"[\x21-\x7e]{{{MIN_TOKEN},{MAX_TOKEN}}}")
@@ -70,6 +72,8 @@ def serve_http(
             return lambda sink, on_lost: Backend(home, gate, own, sink, on_lost, log_line)
 
         async def serve() -> None:
+            # Servers are started and ended in these threads; one that is slow to end must not hold up the others.
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
             # Whoever has no session has no task either: nothing tells one of them from another.
             front = Front(behind(True), behind(False), port, http.token, log_line)
             server = uvicorn.Server(
