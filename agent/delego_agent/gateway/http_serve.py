@@ -72,7 +72,7 @@ def serve_http(
             return lambda sink, on_lost: Backend(home, gate, own, sink, on_lost, log_line)
 
         async def serve() -> None:
-            # Servers are started and ended in these threads; one that is slow to end must not hold up the others.
+            # Servers are started and ended in these threads; a slow one must not hold up the others.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
             # Whoever has no session has no task either: nothing tells one of them from another.
             front = Front(behind(True), behind(False), port, http.token, log_line)
