@@ -292,3 +292,24 @@ def test_what_a_session_is_told_goes_to_its_listener_alone(home: Path, tmp_path:
             assert callers[0].post(reply) == (202, None)
             assert call.result(PATIENCE)[1]["id"] == 4
         listening.close()
+
+
+def test_a_gateway_that_is_told_to_end_answers_who_waits_and_leaves_the_approval(
+    home: Path, evil: EvilServer
+) -> None:
+    with http_gateway(home, *WORDS, "--server", "evil", "--url", evil.url) as (url, process):
+        caller = Caller(url)
+        caller.handshake()
+        held = caller.events("POST", *echo(caller, 1))
+        assert next(held)["method"] == "notifications/progress"
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(caller.tool, "hang", 2)
+            until(lambda: "hang" in evil.calls)
+            process.process.terminate()
+            assert "has ended" in [*held][-1]["error"]["message"]
+            assert "outcome_unknown" in json.dumps(sent.result(PATIENCE)) or sent.result()["error"]
+        assert process.process.wait(PATIENCE) == 0
+    with person(home) as authorizer:
+        assert len(authorizer.pending()) == 1
+    assert [line for line in reasons(home) if "outcome unknown" in line]
+    assert ("DELETE" in [method for method, _, _ in evil.requests], evil.calls) == (True, ["hang"])
