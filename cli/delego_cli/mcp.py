@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from delego_cli.addresses import Address
 from delego_cli.completers import ANY_FILE
 from delego_cli.exit_codes import ExitCode
 from delego_cli.principals import principal_name
@@ -16,21 +17,6 @@ if TYPE_CHECKING:
     from delego_authorizer import Authorizer, Home
 
 MAX_SECONDS: Final = 86_400.0
-MAX_PORT: Final = 65_535
-
-
-class _Address(click.ParamType[tuple[str, int]]):
-    """``[HOST:]PORT``. Whether the host is loopback is looked at where it is listened on."""
-
-    name = "address"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        host, _, port = str(value).rpartition(":")
-        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT):
-            self.fail(f"{value!r:.80} is no address; write PORT, 127.0.0.1:PORT or [::1]:PORT", param, ctx)
-        return host or "127.0.0.1", int(port)
 
 
 @verb(
@@ -44,7 +30,7 @@ class _Address(click.ParamType[tuple[str, int]]):
 @click.option(
     "--http",
     "address",
-    type=_Address(),
+    type=Address(),
     metavar="[HOST:]PORT",
     help="Serve streamable HTTP at http://HOST:PORT/mcp, on loopback only; port 0: a free one.",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from delego_cli.addresses import Address
 from delego_cli.completers import ANY_FILE
 from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
@@ -19,21 +20,6 @@ if TYPE_CHECKING:
     from delego_agent.gateway.backend import GatewayOptions, Target
 
 MAX_SECONDS: Final = 86_400.0
-MAX_PORT: Final = 65_535
-
-
-class _Address(click.ParamType[tuple[str, int]]):
-    """``[HOST:]PORT``. Whether the host is loopback is looked at where it is listened on."""
-
-    name = "address"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        host, _, port = str(value).rpartition(":")
-        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT):
-            self.fail(f"{value!r:.80} is no address; write PORT, 127.0.0.1:PORT or [::1]:PORT", param, ctx)
-        return host or "127.0.0.1", int(port)
 
 
 class _DefaultRun(VerbGroup):
@@ -120,7 +106,7 @@ command.add_command(unwrap)
 @click.option(
     "--http",
     "address",
-    type=_Address(),
+    type=Address(),
     metavar="[HOST:]PORT",
     help="Serve streamable HTTP at http://HOST:PORT/mcp, on loopback only; port 0: a free one.",
 )
@@ -185,7 +171,8 @@ def _serve_http(
     token_file: str | None,
     token_env: str | None,
 ) -> ExitCode:
-    from delego_agent.gateway.http_serve import HttpOptions, read_token, serve_http, token_of
+    from delego_agent.bearer import read_token, token_of
+    from delego_agent.gateway.http_serve import HttpOptions, serve_http
 
     if token_file is not None and token_env is not None:
         raise click.UsageError("--token-file and --token-env both name a token; leave one out")

@@ -298,17 +298,17 @@ def test_it_listens_for_this_machine_alone_and_says_plainly_what_is_wrong(home: 
     assert "for --http" in said("--token-env", "NOT_SET")
 
 
-def test_tokens_and_servers_are_read_strictly(tmp_path: Path) -> None:
-    from delego_agent.gateway.http_serve import ListenError, read_token
+def test_a_token_is_read_strictly(tmp_path: Path) -> None:
+    from delego_agent.bearer import BearerError, read_token
 
     token = tmp_path / "token"
-    with pytest.raises(ListenError, match="cannot read"):
+    with pytest.raises(BearerError, match="cannot read"):
         read_token(token)
     token.touch(mode=0o600)
     token.write_text("correct-horse-battery\n")
     assert read_token(token) == "correct-horse-battery"
     token.write_text("two words are none")
-    with pytest.raises(ListenError, match="one word"):
+    with pytest.raises(BearerError, match="one word"):
         read_token(token)
 
 

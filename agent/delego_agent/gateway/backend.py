@@ -14,7 +14,6 @@ from typing import Final, TypeAlias
 from delego_agent.gateway.downstream import Downstream, Log, ServerError
 from delego_agent.gateway.endpoint import Endpoint
 from delego_agent.gateway.gate import Gate, GateOptions
-from delego_agent.gateway.http_downstream import HttpServer
 from delego_agent.gateway.hub import Hub
 from delego_agent.gateway.pins import PinStore
 from delego_agent.gateway.process import Command, ProcessServer
@@ -85,6 +84,8 @@ class Backend:
             if isinstance(target, Command):
                 server = ProcessServer(name, target, relay.from_server, self._ended, self._log)
             else:
+                from delego_agent.gateway.http_downstream import HttpServer  # TLS takes its time to load
+
                 server = HttpServer(name, target, relay.from_server, self._log)
             relay.server = server
             self._started.append(server)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import re
 import socket
 import threading
 from collections.abc import Callable
@@ -22,16 +20,10 @@ from delego_agent.gateway.http_front import PATH, Front
 from delego_agent.gateway.relay import Sink
 from delego_agent.gateway.stdio import signals_to
 from delego_agent.loopback import check_bind
-from delego_ledger.errors import StorageError
-from delego_ledger.files import read_file
 
 MAX_HEAD: Final = 32 * 1024  # bytes of request line and headers
-MIN_TOKEN: Final = 16
-MAX_TOKEN: Final = 4096  # characters
 THREADS: Final = 64
 STOP: Final = 20.0  # seconds for all sessions to end
-
-_TOKEN: Final = re.compile(rf"[\x21-\x7e]{{{MIN_TOKEN},{MAX_TOKEN}}}")
 
 
 class ListenError(DelegoAgentError):
@@ -119,28 +111,6 @@ def serve_http(
             on_listen(f"http://{_shown(bound)}{PATH}")
             stop.wait()
             thread.join()
-
-
-def read_token(path: Path) -> str:
-    """The bearer token in a file that nobody else can read. Raises ListenError."""
-    try:
-        data, status = read_file(path, limit=MAX_TOKEN)
-    except StorageError as error:
-        raise ListenError(f"cannot read the token file {str(path)!r:.300}: {error.reason}") from None
-    if status.st_mode & 0o077:
-        raise ListenError(f"the token file {str(path)!r:.300} can be read by others; make it 0600")
-    return _token(data.decode("latin-1").strip(), f"the token file {str(path)!r:.300}")
-
-
-def token_of(variable: str) -> str:
-    """The bearer token in the environment. Raises ListenError."""
-    return _token(os.environ.get(variable, ""), f"the environment's {variable!r:.80}")
-
-
-def _token(text: str, where: str) -> str:
-    if _TOKEN.fullmatch(text) is None:
-        raise ListenError(f"{where} holds no token: write one word, {MIN_TOKEN} or more of visible ASCII")
-    return text
 
 
 def _bind(host: str, port: int) -> socket.socket:

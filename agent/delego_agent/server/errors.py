@@ -17,7 +17,7 @@ class McpMissing(DelegoAgentError):  # noqa: N818 - reads as what happened
 
 
 class ServingError(DelegoAgentError):
-    """The server cannot listen where it was told to, or its token cannot be used."""
+    """The server cannot listen where it was told to."""
 
 
 class NotSetUp(DelegoAgentError):  # noqa: N818 - reads as what happened

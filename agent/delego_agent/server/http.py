@@ -10,13 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import os
 import signal
 import socket
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -35,8 +32,6 @@ BODY_TIME: Final = 30.0  # seconds in which a body has to be there
 ANSWER_TIME: Final = 0.5  # seconds at the end in which calls that wait for a person come back
 STOP_TIME: Final = 10  # seconds for what is on its way behind that
 MAX_CONNECTIONS: Final = 256
-MIN_TOKEN: Final = 16  # characters
-MAX_TOKEN_FILE: Final = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,29 +194,6 @@ class _Uvicorn(uvicorn.Server):
 
     def _leave(self) -> None:
         self.should_exit = True
-
-
-def read_token(path: Path) -> str:
-    """A bearer token out of a file that nobody else can read. Raises ServingError."""
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(MAX_TOKEN_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ServingError(f"cannot read the token file {str(path)!r:.300}: {str(reason).lower()}") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise ServingError(f"the token file {str(path)!r:.300} can be read by others; make it 0600")
-    token = data.decode("ascii", "replace").strip()
-    if (
-        not MIN_TOKEN <= len(token) <= MAX_TOKEN_FILE
-        or not (token.isascii() and token.isprintable())
-        or " " in token
-    ):
-        raise ServingError(
-            f"the token file {str(path)!r:.300} holds no token: write one word, {MIN_TOKEN} or more of ASCII"
-        )
-    return token
 
 
 def _bind(options: HttpOptions) -> socket.socket:

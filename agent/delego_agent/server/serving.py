@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from delego_agent.bearer import read_token
 from delego_agent.loopback import check_bind
 from delego_agent.server.desk import Desk
 from delego_agent.server.door import Door, OpenAuthorizer
@@ -65,12 +66,12 @@ def serve_loopback(
 ) -> None:
     """Serve streamable HTTP on a loopback address until a signal comes.
 
-    ``port`` 0 is a free one; where it listens is said on standard error. Raises NotLoopback, ServingError,
-    McpMissing, PrincipalError.
+    ``port`` 0 is a free one; where it listens is said on standard error. Raises NotLoopback, BearerError,
+    ServingError, McpMissing, PrincipalError.
     """
     address = check_bind(host)
     with _needs_mcp():
-        from delego_agent.server.http import HttpOptions, read_token, serve_http
+        from delego_agent.server.http import HttpOptions, serve_http
         from delego_agent.server.protocol import Front
 
     token = None if token_file is None else read_token(token_file)
