@@ -1,7 +1,7 @@
 """Servers that nobody here wrote, directly and through a gateway that allows everything: no difference.
 
-Each session costs seconds: the first server is tried in every era, the others in one. ``auto`` is the newer
-era with the Python servers of 2026, and a probe that fails and a handshake with the others.
+Each session costs seconds: the first server is tried in both eras, the others in one. ``auto`` is the newer
+era with git's server, and a probe that fails and a handshake with the others.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def compare(
     return direct
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto", "2026-07-28"])
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
 def test_time(home: Path, era: str) -> None:
     assert len(compare(home, (command("mcp-server-time"), "--local-timezone", "UTC"), era, scripts.time)) > 6
 
