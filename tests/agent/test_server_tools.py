@@ -145,6 +145,19 @@ def test_what_is_forbidden_and_what_is_a_hazard_say_so(home: Path) -> None:
         assert hazard["instead"] == {"failed": [], "rules": []}
 
 
+def test_a_rule_that_cannot_help_is_not_named(tmp_path: Path) -> None:
+    rules = (
+        "  - { name: every, decision: allow, match: { host: api.example.com } }\n"
+        "  - { name: mail, decision: allow, match: { host: api.example.com, method: POST, path: /mail } }\n"
+        "  - { name: other, decision: allow, match: { host: other.example, method: DELETE } }\n"
+    )
+    head = "version: 1\ndefault: deny\nforbidden: [{ name: no, match: { method: DELETE } }]\n"
+    policy = f"{head}rules:\n{rules}"
+    with desk_of(new_home(tmp_path, policy)) as desk:
+        found = ask(desk, PROPOSE, {**READ, "method": "DELETE"})["instead"]["rules"]
+    assert [one["rule"] for one in found] == ["mail"]
+
+
 def test_a_rate_limit_that_is_used_up_is_named(home: Path) -> None:
     few = {**ORDER, "url": "https://api.example.com/few"}
     with desk_of(home) as desk:
