@@ -33,8 +33,10 @@ def read_token(path: Path) -> str:
 
 
 def token_of(variable: str) -> str:
-    """The token in a variable of the environment. Raises BearerError."""
-    return _token(os.environ.get(variable, ""), f"the environment's {variable!r:.80}")
+    """The token in a variable of the environment, which is taken out of it: servers that are started inherit
+    the rest, and are no callers. Raises BearerError.
+    """
+    return _token(os.environ.pop(variable, ""), f"the environment's {variable!r:.80}")
 
 
 def _token(text: str, where: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -298,8 +299,10 @@ def test_it_listens_for_this_machine_alone_and_says_plainly_what_is_wrong(home: 
     assert "for --http" in said("--token-env", "NOT_SET")
 
 
-def test_a_token_is_read_strictly(tmp_path: Path) -> None:
-    from delego_agent.bearer import BearerError, read_token
+def test_a_token_is_read_strictly_and_no_server_inherits_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from delego_agent.bearer import BearerError, read_token, token_of
 
     token = tmp_path / "token"
     with pytest.raises(BearerError, match="cannot read"):
@@ -307,6 +310,9 @@ def test_a_token_is_read_strictly(tmp_path: Path) -> None:
     token.touch(mode=0o600)
     token.write_text("correct-horse-battery\n")
     assert read_token(token) == "correct-horse-battery"
+    monkeypatch.setenv("GATEWAY_TOKEN", "correct-horse-battery")
+    assert token_of("GATEWAY_TOKEN") == "correct-horse-battery"
+    assert "GATEWAY_TOKEN" not in os.environ
     token.write_text("two words are none")
     with pytest.raises(BearerError, match="one word"):
         read_token(token)
