@@ -313,3 +313,23 @@ def test_a_gateway_that_is_told_to_end_answers_who_waits_and_leaves_the_approval
         assert len(authorizer.pending()) == 1
     assert [line for line in reasons(home) if "outcome unknown" in line]
     assert ("DELETE" in [method for method, _, _ in evil.requests], evil.calls) == (True, ["hang"])
+
+
+def test_a_gateway_that_is_killed_in_a_call_leaves_an_unknown_outcome_and_sends_nothing_again(
+    home: Path, evil: EvilServer
+) -> None:
+    options = (*WORDS, "--server", "evil", "--url", evil.url)
+    with http_gateway(home, *options) as (url, process):
+        caller = Caller(url)
+        caller.handshake()
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(caller.tool, "hang")
+            until(lambda: "hang" in evil.calls)
+            process.kill()
+            assert call.exception(PATIENCE) is not None
+    with http_gateway(home, *options) as (url, _):
+        caller = Caller(url)
+        caller.handshake()
+        assert caller.tool("notes")["result"]["isError"] is False
+    assert evil.calls == ["hang", "notes"]
+    assert len([line for line in reasons(home) if "outcome unknown" in line]) == 1
