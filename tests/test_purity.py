@@ -68,7 +68,7 @@ def test_the_packaged_schema_may_be_read() -> None:
 
 
 # What these rooms offer with an extra, they import when it is asked for (see the test below).
-EXTRAS = {"delego_broker": ("broker", "keyring", "redis")}
+EXTRAS = {"delego_agent": ("mcp",), "delego_broker": ("broker", "keyring", "redis")}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -86,7 +86,7 @@ def test_a_room_imports_only_the_standard_library_the_rooms_and_the_base_depende
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_room_is_imported_without_any_extra(package: str) -> None:
-    extras = sorted(_modules_of(_of_extras("broker", "keyring", "redis")) - _modules_of(_declared()))
+    extras = sorted(_modules_of(_of_extras("broker", "keyring", "mcp", "redis")) - _modules_of(_declared()))
     assert extras
     script = f"import sys, {package}; print(*(name for name in {extras!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
