@@ -92,6 +92,39 @@ def test_a_long_message_that_was_begun_is_written_to_its_end_although_nobody_wai
     assert second.answer["result"]["rest"] == sizes
 
 
+def test_no_other_message_gets_into_the_middle_of_one_that_was_begun(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import sys, json\n"
+        "sizes = [len(sys.stdin.buffer.readline()) for _ in range(2)]\n"
+        "print(json.dumps({'jsonrpc': '2.0', 'id': 2, 'result': {'sizes': sizes}}), flush=True)\n"
+        "import time; time.sleep(600)"
+    )
+    server = start(code)
+    long, short = {**PING, "params": {"x": "y" * 1_000_000}}, {**PING, "id": 2}
+    second: list[Ticket] = []
+    other = threading.Thread(target=lambda: second.append(server.send(short)), daemon=True)
+    waiting = server._queue
+
+    class Slow:
+        """The thread that has begun the long message stands still where another one could overtake it."""
+
+        def put(self, item: Any) -> None:
+            if not other.ident:
+                other.start()
+                other.join(0.3)
+            waiting.put(item)
+
+    monkeypatch.setattr(server, "_queue", Slow())
+    server.send(long)
+    monkeypatch.undo()
+    other.join(PATIENCE)
+    assert second[0].wait(PATIENCE)
+    assert second[0].answer is not None
+    assert second[0].answer["result"]["sizes"] == [len(encode(long)), len(encode(short))]
+
+
 def test_what_a_server_that_closed_its_input_did_not_get_is_not_sent(start: Start) -> None:
     server = start("import os, time; os.close(0); print('ready', flush=True); time.sleep(600)")
     failed = None

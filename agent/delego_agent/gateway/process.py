@@ -113,10 +113,10 @@ class ProcessServer:
                 self._tickets.add(ticket)
                 ticket.abandon = partial(self.give_up, message["id"])
             rest = data if self._queued else self._write_some(ticket, data)
-            self._queued += len(data) if rest else 0
-        if rest:
-            self._queue.put((ticket, rest, len(data)))
-        elif not ticket.is_request:
+            if rest:  # in line before anybody else is: half of it may be written
+                self._queued += len(data)
+                self._queue.put((ticket, rest, len(data)))
+        if not rest and not ticket.is_request:
             ticket.finish()
         return ticket
 
