@@ -116,6 +116,9 @@ def test_no_other_message_gets_into_the_middle_of_one_that_was_begun(
                 other.join(0.3)
             waiting.put(item)
 
+        def get(self) -> Any:
+            return waiting.get()
+
     monkeypatch.setattr(server, "_queue", Slow())
     server.send(long)
     monkeypatch.undo()
