@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mcp_lines import Gateway, decide, effects_of, make_home, person, reasons, running
+from mcp_lines import HERE, PATIENCE, Gateway, decide, effects_of, make_home, person, reasons, running
 
 GO = ("--instruction", "go")
 KILLS = int(os.environ.get("DELEGO_KILLS", "6"))  # of each; before, while and after the call in turn
@@ -241,3 +243,32 @@ def test_a_hundred_calls_to_three_servers_of_one_home_do_not_mix(home: Path, tmp
             f'echo {{"n": {number}}}' for number in range(place, 100, 3)
         )
     assert sum("result sha256:" in reason for reason in reasons(home)) == 100
+
+
+def closed(home: Path, effects: Path, stream: str) -> list[str]:
+    """The command of a gateway that is started with a standard stream closed."""
+    words = [sys.executable, "-m", "delego_cli", "--home", str(home), "mcp-gateway", "--server", "evil"]
+    evil = ["--", sys.executable, str(HERE / "mcp_evil.py"), str(effects)]
+    return ["/bin/sh", "-c", f"exec {shlex.join([*words, *GO, *evil])} {stream}"]
+
+
+def test_what_is_logged_with_standard_error_closed_is_no_message(home: Path, effects: Path) -> None:
+    gateway = Gateway(home, effects, (), command=closed(home, effects, "2>&-"))
+    gateway.begin()
+    assert status_of(gateway.call("invalid")) == "outcome_unknown"  # of which a line is logged
+    gateway.ask("ping")
+    assert gateway.ended() == 0
+    assert all(type(message) is dict for message in gateway.seen)
+    assert gateway.log == []
+
+
+@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_that_is_closed_is_nothing_elses(home: Path, effects: Path, stream: str) -> None:
+    """Its descriptor would be a pipe of the server behind, or a file of the home."""
+    ask = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode() + b"\n"
+    done = subprocess.run(
+        closed(home, effects, stream), input=ask, capture_output=True, timeout=PATIENCE, check=False
+    )
+    answered = "<" not in stream and not stream.startswith(">")
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [1] * answered

@@ -145,6 +145,8 @@ class Backend:
 
 def log_line(text: str) -> None:
     """One line to stderr; what comes from a server is escaped."""
+    if sys.stderr is None:  # closed; print would take standard output, where messages alone belong
+        return
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     with contextlib.suppress(OSError, ValueError):
         print(f"delego mcp-gateway: {line}", file=sys.stderr, flush=True)

@@ -18,7 +18,7 @@ from delego_agent.gateway.backend import Backend, GatewayOptions, log_line
 from delego_agent.gateway.gate import Gate
 from delego_agent.gateway.http_front import PATH, Front
 from delego_agent.gateway.relay import Sink
-from delego_agent.gateway.stdio import signals_to
+from delego_agent.gateway.stdio import fill_closed_streams, signals_to
 from delego_agent.loopback import check_bind
 
 MAX_HEAD: Final = 32 * 1024  # bytes of request line and headers
@@ -54,6 +54,7 @@ def serve_http(
         import uvicorn
     except ModuleNotFoundError:
         raise MissingExtra("--http needs uvicorn; install delego-spec[mcp]") from None
+    fill_closed_streams()
     bound = _bind(check_bind(http.host), http.port)
     with contextlib.closing(bound), contextlib.closing(Gate(home, options.gate)) as gate:
         port: int = bound.getsockname()[1]

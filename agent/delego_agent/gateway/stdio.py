@@ -41,6 +41,7 @@ def serve_stdio(home: Path, options: GatewayOptions) -> bool:
 
     Raises ServerError where a server cannot be started, and what ``Home.authorizer`` raises.
     """
+    fill_closed_streams()
     stop, lost = threading.Event(), threading.Event()
     gate = Gate(home, options.gate)
 
@@ -62,6 +63,17 @@ def serve_stdio(home: Path, options: GatewayOptions) -> bool:
         return not lost.is_set()
     finally:
         gate.close()
+
+
+def fill_closed_streams() -> None:
+    """Point each standard stream that was closed at nothing, for servers that are started as well.
+
+    Its descriptor would go to what is opened next: to a pipe of a server, or a file of the home; messages, or
+    what a server logs, would be written there.
+    """
+    while (nothing := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nothing, True)
+    os.close(nothing)
 
 
 def _lines_of_client() -> Iterator[bytes | Oversized]:
