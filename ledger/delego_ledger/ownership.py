@@ -8,6 +8,7 @@ each step of each link too, as ``sshd`` does before it believes a list of keys.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from collections import deque
@@ -44,7 +45,8 @@ def foreign_hand(path: StrPath) -> str | None:
         except FileNotFoundError:
             return None
         if status.st_uid not in trusted:
-            return f"{_shown(here)} belongs to another account (uid {status.st_uid})"
+            owner = f"{_shown(here)} belongs to another account (uid {status.st_uid})"
+            return f"{owner}; work as that account, or with a home where all folders above are your own"
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > _MAX_LINKS:
@@ -54,7 +56,8 @@ def foreign_hand(path: StrPath) -> str | None:
             here = here.parent
         elif reachable and _open_to_others(status, last=not todo):
             mode = stat.S_IMODE(status.st_mode)
-            return f"others can write {_shown(here)} (mode {mode:04o}); take that from them: chmod go-w"
+            command = f"chmod go-w {shlex.quote(str(here))}"
+            return f"others can write {_shown(here)} (mode {mode:04o}); take that from them: {command:.310}"
         elif stat.S_ISDIR(status.st_mode):
             reachable = reachable and bool(status.st_mode & 0o011)
         if not todo:
