@@ -132,3 +132,28 @@ def test_what_names_nothing_is_refused(method: str, params: dict[str, Any]) -> N
 def test_a_servers_name_becomes_an_authority(given_name: str, wanted: str) -> None:
     assert server_name(given_name) == wanted
     assert find_hazards(Action("x", "CALL", f"mcp://{wanted}/a", {})) == ()
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        ".\t.",
+        "\n..",
+        "..\r",
+        ".. ",
+        "\x00..",
+        "..?x",
+        "..#x",
+        "..%3Fx",
+        "%09..",
+        "\uff0e\uff0e",
+        "a\uff0f..\u2028",
+    ],
+)
+def test_a_dot_segment_that_readers_of_urls_find_behind_other_characters_is_denied(segment: str) -> None:
+    one = action("resources/read", {"uri": f"file:///srv/notes/{segment}/key"})
+    assert find_hazards(one), one.url
+
+
+def test_a_name_with_dots_and_blanks_in_it_is_no_dot_segment() -> None:
+    assert not find_hazards(action("resources/read", {"uri": "file:///srv/notes/a .. b/...?x=1.2#c"}))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
@@ -30,6 +31,8 @@ _ESCAPED_IN_URI: Final = re.compile(r"[^A-Za-z0-9._:@-]")
 _SERVER: Final = re.compile(r"[^a-z0-9_-]+")
 _DIGITS: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)")
 _DOTS: Final = re.compile(r"\.{1,2}")
+_DROPPED: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]")  # readers of URLs take some of them out
+_CUTS: Final = re.compile(r"[;?#]")  # a segment ends here for who reads on
 _ROUNDS: Final = 8  # of percent-decoding that are looked through
 
 GUARDED: Final = frozenset(
@@ -142,9 +145,12 @@ def _uri_segment(segment: str) -> str:
 
 
 def _leads_elsewhere(segment: str) -> bool:
-    """True for dot segments, however often they are escaped, and for slashes in disguise."""
+    """True for dot segments, however often they are escaped, and for dots and slashes in disguise: readers
+    of URLs take tabs and line breaks out, cut at ``?`` and ``#``, and some make ASCII of wide characters.
+    """
     for _ in range(_ROUNDS):
-        if any(_DOTS.fullmatch(part.partition(";")[0]) for part in re.split(r"[/\\]", segment)):
+        plain = _DROPPED.sub("", unicodedata.normalize("NFKC", segment))
+        if any(_DOTS.fullmatch(_CUTS.split(part)[0]) for part in re.split(r"[/\\]", plain)):
             return True
         decoded = unquote(segment)
         if decoded == segment:
