@@ -74,8 +74,24 @@ def _open_to_others(status: os.stat_result, *, last: bool) -> bool:
         return bool(status.st_mode & 0o022)
     if status.st_mode & stat.S_ISVTX:  # names in it can be taken away by their owners alone
         return False
-    private = status.st_gid in (_ROOT, os.getegid())  # many systems give each account a group of its own
-    return bool(status.st_mode & (0o002 if private else 0o022))
+    if status.st_mode & 0o002:
+        return True
+    return bool(status.st_mode & 0o020) and not _private(status.st_gid)
+
+
+def _private(group: int) -> bool:
+    """Root's, or this account's own: many systems give each one a group, and let it write folders by default.
+
+    Under ``sg`` and ``newgrp`` the process has another group, and the folders still have the account's.
+    """
+    if group in (_ROOT, os.getegid()):
+        return True
+    import pwd  # not on Windows, and rarely asked: a directory service may be slow
+
+    try:
+        return group == pwd.getpwuid(os.geteuid()).pw_gid
+    except KeyError:  # an account without an entry, as in many containers
+        return False
 
 
 def _trusted() -> frozenset[int]:

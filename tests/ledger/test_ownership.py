@@ -98,6 +98,29 @@ def test_a_group_that_may_write_a_folder_above_is_this_accounts_own_or_a_strange
 
 
 @as_root
+def test_under_another_group_the_accounts_own_one_is_still_its_own(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwd = pytest.importorskip("pwd")
+    entry = [*pwd.getpwuid(os.geteuid())]
+    entry[3] = STRANGER
+    os.chown(place.parent, -1, STRANGER)
+    place.parent.chmod(0o775)
+    assert foreign_hand(place / "file") is not None
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(entry))
+    assert foreign_hand(place / "file") is None
+    place.parent.chmod(0o777)
+    assert foreign_hand(place / "file") is not None
+
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    place.parent.chmod(0o775)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert foreign_hand(place / "file") is not None
+
+
+@as_root
 @pytest.mark.parametrize("step", ["file", ".", ".."])
 def test_a_step_of_another_account_is_named(place: Path, step: str) -> None:
     taken = (place / step).resolve()
