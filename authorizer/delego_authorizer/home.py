@@ -212,8 +212,9 @@ def init_home(
     """Make a home, or finish one whose making was interrupted; nothing that exists is overwritten.
 
     ``approver``: the principal that may decide, written into the new configuration. Raises HomeError for a
-    complete home and for a ledger without its key, PolicyError or ConfigError for texts that would be
-    refused, PrincipalError, and DelegoLedgerError where something cannot be written.
+    complete home, for a ledger without its key and for a folder that another account could change,
+    PolicyError or ConfigError for texts that would be refused, PrincipalError, and DelegoLedgerError where
+    something cannot be written.
     """
     home = _home(path)
     ledger_found, key_path = _found(home.ledger_path), home.keys_path / "ledger.pem"
@@ -223,6 +224,7 @@ def init_home(
     if ledger_found and not _found(key_path):
         lost = "has a ledger whose key 'keys/ledger.pem' is missing: restore it from a copy"
         raise HomeError(home.path, f"{lost}; nothing was changed")
+    _check_place(home)
     check_principal(approver)
     policy = policy_text if policy_text is not None else template("policy.yaml")
     config = config_text if config_text is not None else template("config.toml")
@@ -301,6 +303,16 @@ def _read(path: Path) -> tuple[str, Problem | None]:
         return "", Problem("", "is missing; 'delego init' in an empty folder writes one to start from")
     except OSError as error:
         raise StorageError("read", path, error, retry_safe=True) from None
+
+
+def _check_place(home: Home) -> None:
+    """That a home made here would be used, before anything is written: see ``Home.check_own``."""
+    try:
+        problem = foreign_hand(home.path)
+    except OSError:  # making it says what stands in the way
+        return
+    if problem is not None:
+        raise HomeError(home.path, f"is not made: {problem}")
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -326,6 +328,21 @@ def test_a_home_that_others_may_write_is_not_opened(tmp_path: Path, monkeypatch:
     with pytest.raises(HomeError, match="is not used: it is theirs"):
         home.authorizer()
     assert home.ledger().head() is None  # reading it is another matter
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no modes")
+def test_a_home_that_would_not_be_used_is_not_made() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # others get to it, unlike to pytest's
+        Path(folder).chmod(0o755)
+        for path in (Path(folder, "ready"), Path(folder, "open", "home")):
+            open_one = path if path.name == "ready" else path.parent
+            open_one.mkdir()
+            open_one.chmod(0o777)
+            with pytest.raises(HomeError, match=f"is not made: others can write .* chmod go-w {open_one}"):
+                init_home(path, approver="alice")
+            assert not [*open_one.iterdir()]
+            open_one.chmod(0o755)
+            assert init_home(path, approver="alice").authorizer().propose(read()).allowed
 
 
 def test_a_home_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
