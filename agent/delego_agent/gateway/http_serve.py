@@ -54,6 +54,8 @@ def serve_http(
         import uvicorn
     except ModuleNotFoundError:
         raise MissingExtra("--http needs uvicorn; install delego-spec[mcp]") from None
+    from delego_agent.connections import Bounded
+
     fill_closed_streams()
     bound = _bind(check_bind(http.host), http.port)
     with contextlib.closing(bound), contextlib.closing(Gate(home, options.gate)) as gate:
@@ -72,7 +74,7 @@ def serve_http(
             server = uvicorn.Server(
                 uvicorn.Config(
                     front,
-                    http="h11",
+                    http=Bounded,
                     ws="none",
                     loop="asyncio",
                     lifespan="off",

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from delego_agent.connections import Bounded
 from delego_agent.gateway.wire import MAX_FROM_CLIENT, WireError, encode, error_answer, parse
 from delego_agent.loopback import host_allowed, origin_allowed
 from delego_agent.server.door import Log
@@ -31,7 +32,6 @@ PATH: Final = "/mcp"
 BODY_TIME: Final = 30.0  # seconds in which a body has to be there
 ANSWER_TIME: Final = 0.5  # seconds at the end in which calls that wait for a person come back
 STOP_TIME: Final = 10  # seconds for what is on its way behind that
-MAX_CONNECTIONS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,7 @@ async def serve_http(
         app = server.streamable_http_app(streamable_http_path=PATH, stateless_http=True, host=options.host)
         config = uvicorn.Config(
             Guard(app, port, options.token),
+            http=Bounded,
             ws="none",
             loop="asyncio",
             lifespan="on",
@@ -146,7 +147,6 @@ async def serve_http(
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOP_TIME,
         )
         name = f"[{options.host}]" if ":" in options.host else options.host
