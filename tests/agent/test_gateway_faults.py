@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mcp_http_evil import until
 from mcp_lines import HERE, PATIENCE, Gateway, decide, effects_of, make_home, person, reasons, running
 
 GO = ("--instruction", "go")
@@ -214,6 +215,22 @@ def test_a_changed_definition_and_a_new_tool_are_held_until_they_are_trusted(
         names = [tool["name"] for tool in gateway.ask("tools/list")["result"]["tools"]]
         assert {"echo", "sneaky"} <= set(names)
     assert not any("sneaky" in line for line in effects_of(effects))
+
+
+def test_a_tool_that_changes_while_its_call_waits_for_a_person_is_not_called(
+    home: Path, effects: Path
+) -> None:
+    with running(home, effects, *GO) as gateway:
+        gateway.ask("tools/list")
+        held = gateway.tool("slow", seconds=0)
+        with person(home) as authorizer:
+            until(lambda: bool(authorizer.pending()))
+        gateway.call("change", tool="slow")
+        decide(home)
+        answer = gateway.answer(held)
+        assert status_of(answer) == "not_sent"
+        assert "has changed since it was trusted" in answer["result"]["content"][0]["text"]
+    assert not any(line.startswith("slow") for line in effects_of(effects))
 
 
 def test_tools_of_an_unknown_server_wait_where_the_operator_wants_it(home: Path, effects: Path) -> None:

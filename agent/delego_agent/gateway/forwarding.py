@@ -13,7 +13,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final, overload
 
-from delego_agent.gateway.downstream import ServerError, Ticket
+from delego_agent.errors import DelegoAgentError
+from delego_agent.gateway.downstream import Ticket
 from delego_agent.gateway.wire import Message
 from delego_spec.canonical import digest
 from delego_spec.errors import CanonicalError
@@ -31,7 +32,7 @@ class Forwarding:
         self.ticket: Ticket | None = None
 
     def send(self) -> Ticket:
-        """Raises ServerError, and NotSent for a second time: one decision sends one message."""
+        """Raises what sending it raises, and NotSent for a second time: one decision sends one message."""
         if self.ticket is not None:
             raise NotSent("this message was sent already")
         self.ticket = self._send()
@@ -59,7 +60,7 @@ class ForwardBroker:
             raise NotSent("no message belongs to this action")
         try:
             return _Sent(forwarding.send())
-        except ServerError as error:
+        except DelegoAgentError as error:
             raise NotSent(str(error)) from None
 
     def execute(self, request: GatewayRequest) -> BrokerOutcome:

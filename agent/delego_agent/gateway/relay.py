@@ -7,16 +7,16 @@ name (``acme/rebuild``), and refused where it has none.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Collection
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from delego_agent.errors import DelegoAgentError
 from delego_agent.gateway.crew import start
 from delego_agent.gateway.downstream import Downstream, Log, ServerError, Ticket
 from delego_agent.gateway.forwarding import Forwarding, sent_with_others
 from delego_agent.gateway.gate import Call, Gate
+from delego_agent.gateway.methods import FROM_SERVER, NOTICES, PASSED, is_vendors
 from delego_agent.gateway.naming import GUARDED, NamingError, fields_of, name_request
 from delego_agent.gateway.replies import Refusal, tool_result
 from delego_agent.gateway.toolbook import BEGIN_TASK, ToolBook
@@ -41,35 +41,6 @@ CANCEL_GRACE: Final = 5.0  # seconds for a server to answer a call that was canc
 
 # Takes one message for the client; and the id of the client's request that it belongs to, where one can tell.
 Sink: TypeAlias = Callable[[Message, RequestId | None], None]
-
-PASSED: Final = frozenset(
-    {
-        "initialize",
-        "server/discover",
-        "ping",
-        "resources/list",
-        "resources/templates/list",
-        "resources/unsubscribe",
-        "prompts/list",
-        "logging/setLevel",
-    }
-)
-FROM_SERVER: Final = frozenset({"ping", "roots/list", "sampling/createMessage", "elicitation/create"})
-NOTICES: Final = frozenset(
-    {
-        "notifications/initialized",
-        "notifications/cancelled",
-        "notifications/progress",
-        "notifications/roots/list_changed",
-    }
-)
-_SPACES: Final = frozenset(  # names that belong to MCP and JSON-RPC: what is not known of them is refused
-    re.findall(
-        r"\w+",
-        "initialize server ping resources prompts tools logging subscriptions completion sampling elicitation"
-        " roots tasks notifications rpc",
-    )
-)
 
 
 class Relay:
@@ -156,7 +127,7 @@ class Relay:
             self._to_client(error_answer(None, INVALID_REQUEST, text), None)
         elif method in PASSED:
             self._pass(message)
-        elif method in self._own or method in GUARDED or _is_vendors(method):
+        elif method in self._own or method in GUARDED or is_vendors(method):
             if full:
                 text = f"{MAX_CALLS} calls wait already; try again when one has ended"
                 self._reply(message, error_answer(message["id"], UNAVAILABLE, text))
@@ -267,7 +238,7 @@ class Relay:
             raise NamingError(f"'_meta[{INSTRUCTION!r}]' must be text that is not empty")
         sent = _without_words(message)
         instruction = given or self._task or self._instruction
-        forwarding = Forwarding(lambda: self._to_server(sent))
+        forwarding = Forwarding(lambda: self._send_call(sent))
         return Call(named, forwarding, instruction, self._reporter(message["id"], meta))
 
     def _reporter(self, request_id: RequestId, meta: Message) -> Callable[[int, str], None]:
@@ -306,7 +277,7 @@ class Relay:
             self._cancel(message)
         elif method in NOTICES:
             self._send_quietly(message)
-        elif _is_vendors(method):
+        elif is_vendors(method):
             self._in_thread(self._guarded_notice, message)
         else:
             self._log(f"the client's {method!r:.80} is not passed on")
@@ -354,7 +325,7 @@ class Relay:
         method = message["method"]
         if "id" in message:
             key = key_of(message["id"])
-            if method not in FROM_SERVER and not _is_vendors(method):
+            if method not in FROM_SERVER and not is_vendors(method):
                 text = f"the method {method!r:.80} is not passed on"
                 self._send_quietly(error_answer(message["id"], METHOD_NOT_FOUND, text))
                 return
@@ -370,7 +341,7 @@ class Relay:
                 return  # of nothing, or of what has ended
         elif method == "notifications/tools/list_changed":
             self._book.forget()
-        elif not method.startswith("notifications/") and not _is_vendors(method):
+        elif not method.startswith("notifications/") and not is_vendors(method):
             self._log(f"server {server.name!r}: {method!r:.80} is not passed on")
             return
         self._to_client(message, about)
@@ -385,6 +356,14 @@ class Relay:
 
     def _to_server(self, message: Message, on_done: Callable[[Ticket], None] | None = None) -> Ticket:
         return self.downstream().send(message, on_done)
+
+    def _send_call(self, message: Message) -> Ticket:
+        """Send what was decided. While it waited for a person the tool may have become another one."""
+        if message["method"] == "tools/call":
+            held = self._book.objection(self.downstream(), message)
+            if held is not None:
+                raise ServerError("; ".join(held.reasons))
+        return self._to_server(message)
 
     def _send_quietly(self, message: Message) -> None:
         try:
@@ -431,11 +410,6 @@ def refuse_line(error: WireError, open_ids: Collection[tuple[bool, RequestId]]) 
     """The answer to a line that is no message; with its id where that is plain, and no open request's."""
     known = error.ids[0] if len(error.ids) == 1 and key_of(error.ids[0]) not in open_ids else None
     return error_answer(known, error.code, f"refused: {error.problem}")
-
-
-def _is_vendors(method: Any) -> bool:
-    space, slash, _ = method.partition("/")
-    return bool(slash and space) and space not in _SPACES
 
 
 def _without_words(message: Message) -> Message:
