@@ -88,7 +88,7 @@ def _decide(
     key: str | None,
     passphrase_file: str | None,
 ) -> ExitCode:
-    who = approver if approver is not None else account_name()
+    who = approver if approver is not None else account_name("--as")
     authorizer = open_authorizer(session.home())
     ballot = authorizer.ballot(approval_id, who)
     refusal = _closed(ballot)

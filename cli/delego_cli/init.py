@@ -61,7 +61,7 @@ def command(
 
     if config is not None and (sign or approver is not None):
         raise click.UsageError("--config says who approves and how; leave out --approver and --sign")
-    name = approver if approver is not None else account_name()
+    name = approver if approver is not None else account_name("--approver")
     text = _text(config) if config is not None else template("config.toml")
     rules = None if policy is None else _text(policy)
     if policy is not None and rules is not None:

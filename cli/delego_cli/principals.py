@@ -27,8 +27,8 @@ def principal_name(text: str) -> str:
         raise click.BadParameter(str(error)) from None
 
 
-def account_name() -> str:
-    """The name of the account this runs under, as a principal's name.
+def account_name(option: str) -> str:
+    """The name of the account this runs under, as a principal's name. ``option``: what names one instead.
 
     Raises CommandError where the system names nobody, or nothing of the name can be used.
     """
@@ -38,7 +38,8 @@ def account_name() -> str:
         account = ""
     name = as_principal(account)
     if name is None:
-        raise CommandError(f"cannot make a name of the account {account!r:.80}; say who you are with a name")
+        said = f"the account's name {account!r:.80} cannot be used" if account else "this account has no name"
+        raise CommandError(f"{said}; say who you are with {option} NAME")
     return name
 
 

@@ -149,8 +149,11 @@ def test_an_account_without_a_name_has_to_be_named(monkeypatch: pytest.MonkeyPat
         raise KeyError("getpwuid(): uid not found")
 
     monkeypatch.setattr(principals.getpass, "getuser", nobody)
-    with pytest.raises(CommandError, match="say who you are"):
-        account_name()
+    with pytest.raises(CommandError, match="this account has no name; say who you are with --as NAME"):
+        account_name("--as")
+    monkeypatch.setattr(principals.getpass, "getuser", lambda: "???")
+    with pytest.raises(CommandError, match=r"'\?\?\?' cannot be used; say who you are with --approver NAME"):
+        account_name("--approver")
 
 
 def test_keys_are_for_their_owner_alone(world: Any) -> None:
