@@ -306,6 +306,19 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
     assert sent[0]["status"] == 408
 
 
+def test_who_leaves_in_the_middle_of_a_body_leaves_no_word_in_the_log(home: Path) -> None:
+    with http_server(home) as server:
+        head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(f"{head}Content-Length: 500\r\nExpect: 100-continue\r\n\r\n".encode())
+            client.settimeout(PATIENCE)
+            assert client.recv(1000).startswith(b"HTTP/1.1 100")  # the body is waited for
+            client.sendall(b"{")
+        assert post(server)[0] == 200
+        assert server.stop() == 0
+    assert len(server.log) == 1  # where it listens
+
+
 def test_http_with_a_token_answers_those_who_have_it(home: Path, tmp_path: Path) -> None:
     import httpx2
     from mcp.client.streamable_http import streamable_http_client

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import uvicorn
 from mcp.server import Server
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,7 +58,10 @@ class Guard:
         request = Request(scope, receive)
         refusal = self._refusal(request)
         if refusal is None:
-            body = await _whole_body(request)
+            try:
+                body = await _whole_body(request)
+            except ClientDisconnect:
+                return  # nobody is there to be answered, and nothing was decided
             if isinstance(body, Response):
                 refusal = body
             else:
