@@ -163,6 +163,22 @@ def test_a_signal_ends_it_while_a_call_waits_without_a_traceback(home: Path) -> 
     assert server.log == []
 
 
+@pytest.mark.parametrize("number", [None, signal.SIGTERM])
+def test_a_call_that_waits_comes_back_when_the_server_on_standard_streams_ends(
+    home: Path, number: int | None
+) -> None:
+    with lines(home, "--hold", "60") as server:
+        server.begin()
+        waits = server.tool(PROPOSE, **ORDER)
+        while not receipts(home):
+            server.ask("ping")
+        if number is not None:
+            server.process.send_signal(number)
+        assert server.ended() == 0  # with its input closed
+        document = server.answer(waits)["result"]["structuredContent"]
+    assert document["status"] == "needs_approval"
+
+
 def test_nothing_but_messages_is_written_to_standard_output(home: Path, tmp_path: Path) -> None:
     program = tmp_path / "prints.py"
     program.write_text(

@@ -42,13 +42,20 @@ def serve_stdio(home: Path, options: ServerOptions, *, opens: OpenAuthorizer = H
         from delego_agent.server.stdio import serve_streams, standard_streams
 
     with _desk(home, options, opens) as desk, standard_streams() as (source, sink), _logging():
-        server = Front(desk, hold=options.hold).server()
+        front = Front(desk, hold=options.hold)
 
         async def serve() -> None:
-            task = asyncio.ensure_future(serve_streams(server, source, sink))
+            left = asyncio.Event()
+            task = asyncio.ensure_future(serve_streams(front.server(), source, sink, left, front.leave))
             loop = asyncio.get_running_loop()
+
+            def stop() -> None:
+                if left.is_set():  # the second time nothing is waited for
+                    task.cancel()
+                left.set()
+
             for one in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(one, task.cancel)
+                loop.add_signal_handler(one, stop)
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 

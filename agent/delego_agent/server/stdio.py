@@ -12,7 +12,7 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import anyio
@@ -107,12 +107,14 @@ class _Wire:
                 self._asked.discard(key_of(request_id))
 
 
-async def serve_streams(server: Server[Any], source: int, sink: int) -> None:
-    """Serve until the client closes its end, or the surrounding scope is cancelled."""
+async def serve_streams(
+    server: Server[Any], source: int, sink: int, left: asyncio.Event, on_leave: Callable[[], None]
+) -> None:
+    """Serve until the client closes its end, or ``left`` is set; then call ``on_leave``, and finish the rest."""
     wire = _Wire(source, sink)
     inbox, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
     outgoing, outbox = anyio.create_memory_object_stream[SessionMessage](16)
-    loop, left = asyncio.get_running_loop(), anyio.Event()
+    loop = asyncio.get_running_loop()
 
     def read() -> None:
         """In a thread of its own, which blocks in ``read`` and is left behind when the server ends."""
@@ -129,6 +131,7 @@ async def serve_streams(server: Server[Any], source: int, sink: int) -> None:
 
     async def end() -> None:
         await left.wait()
+        on_leave()
         with anyio.move_on_after(LEAVE):
             while wire.unanswered:
                 await anyio.sleep(_LOOK)
