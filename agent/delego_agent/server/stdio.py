@@ -110,7 +110,7 @@ class _Wire:
 async def serve_streams(
     server: Server[Any], source: int, sink: int, left: asyncio.Event, on_leave: Callable[[], None]
 ) -> None:
-    """Serve until the client closes its end, or ``left`` is set; then call ``on_leave``, and finish the rest."""
+    """Serve until the client leaves, or ``left`` is set; then call ``on_leave`` and finish the rest."""
     wire = _Wire(source, sink)
     inbox, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
     outgoing, outbox = anyio.create_memory_object_stream[SessionMessage](16)
