@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,12 +11,11 @@ from delego_cli.addresses import Address
 from delego_cli.completers import ANY_FILE
 from delego_cli.exit_codes import ExitCode
 from delego_cli.principals import principal_name
+from delego_cli.seconds import Seconds
 from delego_cli.verbs import Session, verb
 
 if TYPE_CHECKING:
     from delego_authorizer import Authorizer, Home
-
-MAX_SECONDS: Final = 86_400.0
 
 
 @verb(
@@ -51,7 +50,7 @@ MAX_SECONDS: Final = 86_400.0
 @click.option("--instruction", metavar="TEXT", help="The person's words, for calls that come without.")
 @click.option(
     "--hold",
-    type=click.FloatRange(0, MAX_SECONDS),
+    type=Seconds(),
     default=0.0,
     show_default=True,
     metavar="SECONDS",

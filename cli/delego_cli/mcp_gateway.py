@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +14,11 @@ from delego_cli.errors import CommandError
 from delego_cli.exit_codes import ExitCode
 from delego_cli.mcp_wrap import unwrap, wrap
 from delego_cli.output import emit, say
+from delego_cli.seconds import Seconds
 from delego_cli.verbs import SETTINGS, Session, VerbGroup, home_option, json_option, verb
 
 if TYPE_CHECKING:
     from delego_agent.gateway.backend import GatewayOptions, Target
-
-MAX_SECONDS: Final = 86_400.0
 
 
 class _DefaultRun(VerbGroup):
@@ -59,7 +58,7 @@ command.add_command(unwrap)
 @click.option("--instruction", metavar="TEXT", help="The person's words, for calls that come without.")
 @click.option(
     "--hold",
-    type=click.FloatRange(0, MAX_SECONDS),
+    type=Seconds(),
     default=300.0,
     show_default=True,
     metavar="SECONDS",
@@ -67,7 +66,7 @@ command.add_command(unwrap)
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1, MAX_SECONDS),
+    type=Seconds(0.1),
     default=300.0,
     show_default=True,
     metavar="SECONDS",

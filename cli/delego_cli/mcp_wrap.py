@@ -11,6 +11,7 @@ import click
 
 from delego_cli.exit_codes import ExitCode
 from delego_cli.output import Styled, emit, say
+from delego_cli.seconds import Seconds
 from delego_cli.verbs import Session, verb
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ _FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
     examples=("delego mcp-gateway wrap .mcp.json", "delego mcp-gateway wrap ~/.cursor/mcp.json --hold 0"),
 )
 @_FILE
-@click.option(
-    "--hold", type=click.FloatRange(0, 86_400), metavar="SECONDS", help="As of 'run', for each server."
-)
+@click.option("--hold", type=Seconds(), metavar="SECONDS", help="As of 'run', for each server.")
 @click.option("--instruction", metavar="TEXT", help="As of 'run', for each server.")
 def wrap(session: Session, file: Path, hold: float | None, instruction: str | None) -> ExitCode:
     """Rewrite a client's configuration, so that each of its servers is behind a gateway.
