@@ -144,6 +144,31 @@ def test_what_is_no_configuration_is_refused_and_left_alone(home: Path, tmp_path
     assert path.read_text(encoding="utf-8") == text
 
 
+@pytest.mark.parametrize("text", ["{}", '{"mcpServers": [1]}', '{"projects": {"p": {}}}'])
+def test_a_file_without_servers_is_not_answered_as_if_all_were_wrapped(
+    home: Path, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ClientConfigError, match="names no servers; it needs mcpServers or servers"):
+        wrapping(path, ["delego"], home)
+    with pytest.raises(ClientConfigError, match="names no servers"):
+        unwrapping(path)
+    assert configured(path) == ()
+    path.write_text('{"mcpServers": {}}', encoding="utf-8")
+    assert wrapping(path, ["delego"], home).changed == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"), [(b"[" * 100_000, "is nested too deeply"), (b"{\xff", r"is not UTF-8 \(byte 1\)")]
+)
+def test_what_cannot_be_read_as_json_is_said_in_plain_words(tmp_path: Path, data: bytes, says: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(data)
+    with pytest.raises(ClientConfigError, match=says):
+        configured(path)
+
+
 def test_a_file_that_is_absent_or_in_a_closed_folder_is_one_plain_line(home: Path, tmp_path: Path) -> None:
     done = delego(home, "mcp-gateway", "wrap", str(tmp_path / "absent"))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

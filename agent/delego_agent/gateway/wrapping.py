@@ -154,7 +154,10 @@ def _rewritten(path: Path, change: Callable[[str, Message, _Rewriting], Message 
     changed: list[str] = []
     files: dict[Path, bytes] = {}
     left: list[Path] = []
-    for servers in _tables(document):
+    tables = [*_tables(document)]
+    if not tables:  # "nothing to change" would read as "all is behind the gateway"
+        raise ClientConfigError(f"{str(path)!r:.300} names no servers; it needs {' or '.join(ROOTS)}")
+    for servers in tables:
         rewriting = _Rewriting({name for entry in servers.values() if (name := _named(entry)) is not None})
         for name, entry in servers.items():
             if type(entry) is dict and (new := change(name, entry, rewriting)) is not None:
@@ -180,7 +183,11 @@ def _load(path: Path) -> tuple[Message, bytes, int]:
         raise ClientConfigError(f"cannot read {str(path)!r:.300}: {error.reason}") from None
     try:
         document = json.loads(data, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ClientConfigError(f"{str(path)!r:.300} is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ClientConfigError(f"{str(path)!r:.300} is not UTF-8 (byte {error.start})") from None
+    except ValueError as error:
         raise ClientConfigError(f"{str(path)!r:.300} is not JSON: {str(error)[:200].lower()}") from None
     if type(document) is not dict:
         raise ClientConfigError(f"{str(path)!r:.300} is no object")
