@@ -8,6 +8,7 @@ signed approvals.
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -22,6 +23,7 @@ from delego_spec.gateway import Broker
 from delego_spec.types import Micros
 
 LIFTED: Final = ("approval expired", ALREADY_USED)  # refusals that a new proposal may follow
+_LOCKS: Final = 64  # actions that are parked at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class LocalService:
     def __init__(self, authorizer: Authorizer, *, clock: Clock = system_clock) -> None:
         self._authorizer = authorizer
         self._clock = clock
+        self._parking = tuple(threading.Lock() for _ in range(_LOCKS))
 
     @classmethod
     def open(cls, home: str | os.PathLike[str] | None = None, broker: Broker | None = None) -> LocalService:
@@ -84,12 +87,21 @@ class LocalService:
     def request(self, action: Action, principal: str) -> Decision:
         """One yes releases one call; a no stands until the approval would have expired."""
         check_principal(principal)
-        for approval_id in self._earlier(action, principal):
-            decision = self.resolve(approval_id, action, principal)
-            # Another call was faster, or the time has run out since: this one is a new request.
-            if decision.outcome != "deny" or not decision.reasons[0].startswith(LIFTED):
-                return decision
-        return self.propose(action, principal)
+        if not self._is_asked(action):
+            return self.propose(action, principal)  # nothing to meet: what is allowed needs no yes
+        met: set[str] = set()
+        while True:
+            # Two calls at the same time would both find nothing to meet, and park the action twice.
+            with self._parking[int(action.fingerprint, 16) % len(self._parking)]:
+                earlier = [one for one in self._earlier(action, principal) if one not in met]
+                if not earlier:
+                    return self.propose(action, principal)
+            for approval_id in earlier:
+                decision = self.resolve(approval_id, action, principal)
+                # Another call was faster, or the time has run out since: this one is a new request.
+                if decision.outcome != "deny" or not decision.reasons[0].startswith(LIFTED):
+                    return decision
+            met.update(earlier)
 
     def held(self, approval_id: str, principal: str) -> Held:
         check_principal(principal)
@@ -106,14 +118,16 @@ class LocalService:
     def close(self) -> None:
         self._authorizer.ledger.close()
 
-    def _earlier(self, action: Action, principal: str) -> list[str]:
-        """Approvals that this action may still meet: a yes first, then what waits, then a no."""
+    def _is_asked(self, action: Action) -> bool:
+        """Whether the policy leaves the action to a person; a yes lifts no denial."""
         policy = self._authorizer.policy
         if policy.forbidden_index.first(action.method, action.host, action.path) is not None:
-            return []
+            return False
         rule = policy.rule_index.first(action.method, action.host, action.path)
-        if (policy.default if rule is None else rule.decision) != "needs_approval":
-            return []  # nothing to look up: what is allowed needs no yes, and a yes lifts no denial
+        return (policy.default if rule is None else rule.decision) == "needs_approval"
+
+    def _earlier(self, action: Action, principal: str) -> list[str]:
+        """Approvals that this action may still meet: a yes first, then what waits, then a no."""
         now, found = self._clock(), []
         for status in ("approved", "pending", "denied"):
             for one in self._authorizer.ledger.approvals(status):

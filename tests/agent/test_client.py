@@ -55,6 +55,24 @@ def test_a_broker_executes_what_is_allowed(home: Path) -> None:
         assert client.propose(READ).result == "a"
 
 
+def test_what_is_asked_many_times_at_once_is_parked_once(client: Client) -> None:
+    together = threading.Barrier(16)
+    found: list[Any] = []
+
+    def ask() -> None:
+        together.wait(30)
+        found.append(client.request(DELETE).approval_id)
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [one.id for one in client.pending()] == [found[0]]
+    assert set(found) == {found[0]}
+    assert len(found) == 16
+
+
 def test_an_approved_action_is_released_once(home: Path, client: Client) -> None:
     approval = parked(client)
     decide(home, approval)
