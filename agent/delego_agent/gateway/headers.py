@@ -64,7 +64,7 @@ def written(message: Message, declared: Mapping[tuple[str, ...], str] | None) ->
     if version is None:
         return {}
     params = fields_of(message.get("params"))
-    found = {VERSION: version, METHOD: _write(message["method"])}
+    found = {VERSION: _write(version), METHOD: _write(message["method"])}
     member = _NAMED.get(message["method"])
     if member is not None and type(params.get(member)) is str:
         found[NAME] = _write(params[member])

@@ -8,6 +8,7 @@ the message.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -139,8 +140,10 @@ class HttpServer:
                 return
         self._post(ticket)
 
-    def _post(self, ticket: Ticket) -> None:
-        """Send it and wait for what it comes to; the ticket is done after that, whatever happens."""
+    def _post(self, ticket: Ticket, limit: float | None = None) -> None:
+        """Send it and wait for what it comes to; the ticket is done after that, whatever happens. ``limit``:
+        seconds in all, for what nobody else waits for with a limit.
+        """
         try:
             link = self._links.open()
         except Unsent as error:
@@ -154,16 +157,11 @@ class HttpServer:
                 raise Unsent(self.ended)
             if ticket.begin():
                 message = ticket.message
-                quiet = None if message.get("method") == "subscriptions/listen" else QUIET
-                body = encode(message)[:-1]
-                link.request(
-                    "POST",
-                    self._endpoint.target,
-                    self._headers(message),
-                    body,
-                    quiet if ticket.is_request else NOTICE,
-                )
-                again = self._answered(ticket, link)
+                headers, body = self._headers(message), encode(message)[:-1]
+                with contextlib.nullcontext() if limit is None else link.at_most(limit):
+                    quiet = None if message.get("method") == "subscriptions/listen" else limit or QUIET
+                    link.request("POST", self._endpoint.target, headers, body, quiet)
+                    again = self._answered(ticket, link)
         except Unsent as error:
             self._unsent(ticket, str(error))
         except Cut as error:
@@ -253,7 +251,9 @@ class HttpServer:
         if not ticket.is_done:
             if era_of(ticket.message) is not None:
                 raise Cut("its stream ended without the answer")
-            self._streams.resume(events, lambda data: self._take(ticket, data, {}), lambda: ticket.is_done)
+            self._streams.resume(
+                self._session, events, lambda data: self._take(ticket, data, {}), lambda: ticket.is_done
+            )
 
     def _take(self, ticket: Ticket, text: bytes, headers: Mapping[str, str]) -> None:
         """A message that came along with a request: its answer, or what belongs to it."""
@@ -320,7 +320,7 @@ class HttpServer:
     def _send_notices(self) -> None:
         """In a thread of its own, one after the other: servers mind the order."""
         while (ticket := self._notices.get()) is not None:
-            self._post(ticket)
+            self._post(ticket, NOTICE)
             session = self._session
             if ticket.message.get("method") == "notifications/initialized" and session is not None:
                 self._streams.listen_to(session)
@@ -334,11 +334,11 @@ class HttpServer:
             if not self._forgotten or session is None:
                 return
             again = Ticket({**session.initialize, "id": f"delego-{secrets.token_hex(8)}"})
-            self._post(again)
+            self._post(again, NOTICE)
             if again.answer is None or "result" not in again.answer:
                 why = again.failure or f"it answered {fields_of(again.answer).get('error')!r:.200}"
                 raise Unsent(f"the server has forgotten the session, and begins no new one: {why}")
-            self._post(Ticket({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            self._post(Ticket({"jsonrpc": "2.0", "method": "notifications/initialized"}), NOTICE)
             self._log(f"server {self.name!r} had forgotten the session; a new one has begun")
             if self._session is not None:
                 self._streams.listen_to(self._session)
@@ -364,8 +364,9 @@ class HttpServer:
             return
         try:
             headers = {**self._endpoint.headers, **session.headers}
-            link.request("DELETE", self._endpoint.target, headers, None, GOODBYE)
-            link.answer()
+            with link.at_most(GOODBYE):
+                link.request("DELETE", self._endpoint.target, headers, None, GOODBYE)
+                link.answer()
         except (Unsent, Cut):
             pass  # it was only polite
         finally:

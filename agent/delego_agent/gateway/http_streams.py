@@ -18,6 +18,7 @@ from delego_agent.gateway.sse import KIND, EventReader, StreamError
 from delego_agent.gateway.wire import MAX_FROM_SERVER, Message
 
 AGAIN: Final = 1.0  # seconds before a stream is asked for again, where the server does not say
+MIN_AGAIN: Final = 0.1
 MAX_AGAIN: Final = 30.0
 RESUMPTIONS: Final = 5  # of one stream in a row
 
@@ -50,19 +51,33 @@ class Streams:
         self._mutex = threading.Lock()
         self._used: set[Link] = set()
         self._session: Handshake | None = None
+        self._heard_on: Link | None = None  # the stream of the session
         self._closed = threading.Event()
 
     def listen_to(self, session: Handshake) -> None:
-        """Listen for as long as this is the session. One without an id has nothing to listen to."""
-        self._session = session
+        """Listen for as long as this is the session, and to the one before no longer. One without an id has
+        nothing to listen to.
+        """
+        with self._mutex:
+            if self._session is session:  # a client may say 'initialized' as often as it likes
+                return
+            self._session, before = session, self._heard_on
+        if before is not None:
+            before.abort()
         if session.id is not None:
             threading.Thread(
                 target=self._listen, args=(session,), name=f"delego-mcp-{self._name}-stream", daemon=True
             ).start()
 
-    def resume(self, events: EventReader, take: Callable[[bytes], None], is_done: Callable[[], bool]) -> None:
+    def resume(
+        self,
+        session: Handshake | None,
+        events: EventReader,
+        take: Callable[[bytes], None],
+        is_done: Callable[[], bool],
+    ) -> None:
         """Ask for the rest of a stream until ``take`` has had what makes it done. Raises Cut."""
-        session, last_id, retry = self._session, events.last_id, events.retry
+        last_id, retry = events.last_id, events.retry
         if last_id is None or session is None:
             raise Cut("its stream ended without the answer")
         for _ in range(RESUMPTIONS):
@@ -99,13 +114,17 @@ class Streams:
                 return  # it has no such stream
             else:
                 failures = 0
+                with self._mutex:
+                    if self._session is session:
+                        self._heard_on = link
                 try:
-                    self._read(link, events, self._hear, self._closed.is_set)
+                    self._read(link, events, self._hear, lambda: self._session is not session)
                 except (Cut, StreamError) as error:
-                    if not self._closed.is_set():
+                    if self._session is session and not self._closed.is_set():
                         self._log(f"server {self._name!r}: its stream ended: {error}")
             last_id = events.last_id or last_id
-            self._closed.wait(min(max(events.retry or AGAIN, 2.0**failures - 1), MAX_AGAIN))
+            pause = AGAIN if events.retry is None else events.retry
+            self._closed.wait(min(max(pause, MIN_AGAIN, 2.0 ** min(failures, 10) - 1), MAX_AGAIN))
 
     def _read(
         self, link: Link, events: EventReader, take: Callable[[bytes], None], is_done: Callable[[], bool]

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from delego_agent.gateway.endpoint import Endpoint
@@ -37,6 +37,9 @@ class Link:
 
     def __init__(self, connection: http.client.HTTPConnection) -> None:
         self._connection = connection
+        # The connection forgets it where the server says "Connection: close", and it still has to be ended.
+        self._sock: socket.socket | None = connection.sock
+        self._aborted = False
         self.rested_at = 0.0
         self._response: http.client.HTTPResponse | None = None
 
@@ -84,18 +87,35 @@ class Link:
             pieces.append(data)
         return b"".join(pieces)
 
+    @contextlib.contextmanager
+    def at_most(self, seconds: float) -> Iterator[None]:
+        """End it after ``seconds`` in all: a socket's limit begins anew with each byte. Raises Unsent."""
+        timer = threading.Timer(seconds, self.abort)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError as error:  # no more threads
+            raise Unsent(str(error)) from None
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def finish(self, patience: float) -> bool:
         """Whether the body is at its end, or soon comes to it, so that the connection can be used again."""
+        if self._response is None or self._response.will_close:
+            return False
+        if self._response.isclosed():
+            return True
         try:
             self._limit(patience)
-            for _ in range(4):
-                if not self.piece():
-                    break
-            else:
-                return False
-        except (OSError, Cut):
-            return False
-        return self._response is not None and not self._response.will_close
+            with self.at_most(patience):
+                for _ in range(4):
+                    if not self.piece():
+                        return not self._aborted
+        except (OSError, Cut, Unsent):
+            pass
+        return False
 
     def is_fresh(self) -> bool:
         """Whether nothing has come on it while it was kept: its end, or an answer that nobody asked for."""
@@ -108,10 +128,10 @@ class Link:
 
     def abort(self) -> None:
         """End it at once; whoever reads or writes on it meets an error."""
-        sock: socket.socket | None = self._connection.sock
-        if sock is not None:
+        self._aborted = True
+        if self._sock is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

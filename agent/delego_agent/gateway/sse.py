@@ -45,10 +45,10 @@ class EventReader:
             text = self._decoder.decode(data)
         except UnicodeDecodeError:
             raise StreamError("a stream of events that is not UTF-8 is not passed on") from None
-        if self._after_cr and text.startswith("\n"):
-            text = text[1:]
         if text:
+            rest = text.removeprefix("\n") if self._after_cr else text
             self._after_cr = text.endswith("\r")
+            text = rest
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         events: list[Event] = []
         for line in lines[:-1]:
