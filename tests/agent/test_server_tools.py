@@ -442,6 +442,30 @@ def test_with_hold_a_call_comes_back_when_its_time_is_over(home: Path) -> None:
     assert result.structured_content["status"] == "needs_approval"
 
 
+def test_many_calls_that_wait_look_no_more_often_than_a_few() -> None:
+    from delego_agent.server.protocol import AT_ONCE, POLL, pause_among
+
+    assert pause_among(1) == pause_among(AT_ONCE) == POLL
+    assert 10_000 / pause_among(10_000) == pytest.approx(AT_ONCE / POLL)
+
+
+def test_with_hold_calls_come_back_when_the_server_ends_however_many_wait(home: Path) -> None:
+    from delego_agent.server.protocol import Front
+
+    with desk_of(home) as desk, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("delego_agent.server.protocol.POLL", 600.0)
+        serving = Front(desk, hold=600.0)
+
+        async def script(client: Any) -> Any:
+            async def progress(*_: Any) -> None:
+                serving.leave()
+
+            return await client.call_tool(PROPOSE, ORDER, progress_callback=progress)
+
+        result = with_client(serving.server(), script)
+    assert result.structured_content["status"] == "needs_approval"
+
+
 def test_with_hold_a_call_comes_back_when_the_server_ends(home: Path) -> None:
     from delego_agent.server.protocol import Front
 

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 THREADS: Final = 64  # calls that are worked on at the same time
 POLL: Final = 0.2  # seconds between two looks at an approval that a call waits for
+AT_ONCE: Final = 16  # calls that are looked after so often; where more wait, each is looked after less often
 REPORT: Final = 5.0  # seconds between two progress messages while it waits
 JSON_TYPE: Final = "application/json"
 INSTRUCTIONS: Final = (
@@ -55,11 +56,12 @@ class Front:
             for tool in TOOLS.values()
         ]
         self._threads: anyio.CapacityLimiter | None = None
-        self._leaving = False
+        self._leaving = anyio.Event()
+        self._waiting = 0
 
     def leave(self) -> None:
         """Calls that wait for a person come back now: the server ends, and the approvals stay."""
-        self._leaving = True
+        self._leaving.set()
 
     def server(self) -> Server[Any]:
         """A new server with these answers."""
@@ -93,7 +95,11 @@ class Front:
         arguments = sent.get("arguments")
         reply = await self._run(lambda: self._desk.call(params.name, arguments, words))
         if self._hold > 0 and reply.status == "needs_approval":
-            reply = await self._held(ctx, arguments, words, reply)
+            self._waiting += 1
+            try:
+                reply = await self._held(ctx, arguments, words, reply)
+            finally:
+                self._waiting -= 1
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=reply.text)],
             structured_content=reply.document,
@@ -112,12 +118,13 @@ class Front:
         reported = -REPORT
         while await self._run(lambda: self._desk.waits(approval_id)):
             waited = anyio.current_time() - begun
-            if waited >= self._hold or self._leaving:
+            if waited >= self._hold or self._leaving.is_set():
                 return reply
             if waited - reported >= REPORT:
                 reported = waited
                 await ctx.session.report_progress(waited, None, f"waiting for a person: {approval_id}")
-            await anyio.sleep(min(POLL, self._hold - waited))
+            with anyio.move_on_after(min(pause_among(self._waiting), self._hold - waited)):
+                await self._leaving.wait()
         release = {**arguments, "approval_id": approval_id}
         return await self._run(lambda: self._desk.call(RESOLVE, release, words))
 
@@ -152,3 +159,8 @@ class Front:
         if self._threads is None:
             self._threads = anyio.CapacityLimiter(THREADS)
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def pause_among(waiting: int) -> float:
+    """Seconds between two looks of one of ``waiting`` calls: all of them together look at a bounded rate."""
+    return POLL * max(1.0, waiting / AT_ONCE)
