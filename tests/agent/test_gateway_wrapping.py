@@ -274,3 +274,12 @@ def test_where_there_is_no_command_python_starts_without_modules_of_the_folder(
     assert all(one.place != "bypass" for one in configured(file))
     unwrapping(file).write()
     assert json.loads(file.read_text(encoding="utf-8"))["mcpServers"]["my-time"]["command"] == "python"
+
+
+def test_an_entry_with_a_command_and_a_url_is_not_said_to_be_behind_the_gateway(tmp_path: Path) -> None:
+    """Some clients would start the one, some would reach the other."""
+    file = tmp_path / ".mcp.json"
+    both = {"command": "x", "args": [], "url": "https://mcp.example.com/mcp"}
+    file.write_text(json.dumps({"mcpServers": {"both": both}}), encoding="utf-8")
+    assert [entry.place for entry in configured(file)] == ["unreadable"]
+    assert wrapping(file, ["delego"], tmp_path).changed == ()

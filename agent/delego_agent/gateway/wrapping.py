@@ -208,6 +208,8 @@ def _tables(document: Message) -> Iterator[Message]:
 
 def _place(entry: Any) -> tuple[Place, str]:
     """Where it is, and why it stays there."""
+    if type(entry) is dict and "command" in entry and "url" in entry:
+        return "unreadable", "it has a command and a URL, and clients differ on which one counts"
     if type(entry) is dict and type(entry.get("command")) is str:
         args = entry.get("args", [])
         if type(args) is list and all(type(word) is str for word in args):
