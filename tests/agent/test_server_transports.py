@@ -346,6 +346,8 @@ def test_http_with_a_token_answers_those_who_have_it(home: Path, tmp_path: Path)
         for given in ("", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xe9"):
             assert post(server, Authorization=given)[0] == 401, given
         assert post(server, Authorization=f"Bearer {TOKEN}")[0] == 200
+        twice = {"Authorization": f"Bearer {TOKEN}", "authorization": "Bearer of another word"}
+        assert post(server, **twice)[0] == 401  # which of the two counts, readers do not agree on
 
         async def run() -> Any:
             from mcp import Client

@@ -76,8 +76,8 @@ class Guard:
         if len(origin) > 1 or not origin_allowed(origin[0] if origin else None, self._port):
             return _plain(403, "web pages are not answered")
         if self._token is not None:
-            given = request.headers.get("authorization", "").encode("latin-1", "replace")
-            if not hmac.compare_digest(given, self._token):
+            given = [one.encode("latin-1", "replace") for one in request.headers.getlist("authorization")]
+            if len(given) != 1 or not hmac.compare_digest(given[0], self._token):
                 return _plain(401, "a bearer token is wanted", {"WWW-Authenticate": "Bearer"})
         if request.url.path != PATH:
             return _plain(404, f"there is only {PATH}")
