@@ -26,12 +26,14 @@ from delego_agent.gateway.wire import (
     UNAVAILABLE,
     Message,
     RequestId,
+    encode,
     error_answer,
     is_id,
     key_of,
 )
 
 MAX_WAITING: Final = 1000  # messages that wait for a client which does not read
+MAX_HELD: Final = 32 * 1024 * 1024  # bytes of them, at least one message
 LEAVE: Final = 1.5  # seconds for what is on its way when a session ends
 SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
@@ -44,15 +46,20 @@ class Outbox:
     """Messages for one HTTP answer, in their order."""
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque()
+        self._messages: deque[tuple[Message, int]] = deque()
+        self._held = 0
         self._arrived = asyncio.Event()
         self.closed = False  # nobody reads any more, or nothing will come
 
     def put(self, message: Message) -> bool:
         """False where it cannot be taken: a notification for a client that does not read."""
-        if self.closed or ("method" in message and len(self._messages) >= MAX_WAITING):
+        if self.closed:
             return False
-        self._messages.append(message)
+        size = len(encode(message)) if self._messages and "method" in message else 0
+        if size and (len(self._messages) >= MAX_WAITING or self._held + size > MAX_HELD):
+            return False
+        self._held += size
+        self._messages.append((message, size))
         self._arrived.set()
         return True
 
@@ -69,7 +76,9 @@ class Outbox:
                         raise EOFError
                     self._arrived.clear()
                     await self._arrived.wait()
-                return self._messages.popleft()
+                message, size = self._messages.popleft()
+                self._held -= size
+                return message
         return None
 
 
@@ -147,7 +156,8 @@ class Session(Channel):
         self.id = session_id
         self.version: str | None = None  # once it is settled
         self._stream: Outbox | None = None
-        self._backlog: deque[Message] = deque(maxlen=MAX_WAITING)
+        self._backlog: deque[tuple[Message, int]] = deque()  # what nobody listens to yet, the newest
+        self._kept = 0  # bytes of it
 
     def take(self, message: Message) -> None:
         if message.get("method") == "notifications/cancelled":
@@ -176,9 +186,10 @@ class Session(Channel):
         if self._stream is not None and not self._stream.closed:
             return None
         self._stream = Outbox()
-        for message in self._backlog:
+        for message, _ in self._backlog:
             self._stream.put(message)
         self._backlog.clear()
+        self._kept = 0
         return self._stream
 
     async def end(self, why: str) -> None:
@@ -203,7 +214,11 @@ class Session(Channel):
         for exchange in reversed(self._exchanges.values()):
             if exchange.streams and exchange.outbox.put(message):
                 return
-        self._backlog.append(message)
+        size = len(encode(message))
+        self._backlog.append((message, size))
+        self._kept += size
+        while len(self._backlog) > 1 and (self._kept > MAX_HELD or len(self._backlog) > MAX_WAITING):
+            self._kept -= self._backlog.popleft()[1]
 
     def _answer(self, message: Message) -> None:
         exchange = self._exchanges.pop(key_of(message["id"]), None)
