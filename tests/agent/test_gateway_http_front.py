@@ -340,3 +340,9 @@ def test_http_without_its_library_is_one_plain_line(home: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MissingExtra, match=r"delego-spec\[mcp\]"):
         serve_http(home, GatewayOptions({}), HttpOptions(), print)
+
+
+def test_an_answer_without_a_session_is_taken_and_waited_for_by_nobody(modern_url: str) -> None:
+    meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/logLevel": "info"}
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {}, "params": {"_meta": meta}}
+    assert Caller(modern_url).post(answer) == (202, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -190,6 +191,29 @@ def test_a_client_that_does_not_read_loses_notifications_and_no_answer(
     asyncio.run(main())
 
 
+def test_what_waits_for_a_client_that_does_not_read_is_bounded_in_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "MAX_HELD", 250)
+    big = {"method": "x", "params": {"text": "y" * 100}}
+
+    async def main() -> None:
+        outbox = channels.Outbox()
+        assert [outbox.put(big) for _ in range(4)] == [True, True, False, False]
+        assert await outbox.get(None) == big
+        assert await outbox.get(None) == big
+        assert [outbox.put(big), outbox.put(big)] == [True, True]
+
+        session = channels.Session("s", Played, lambda _: None, print)  # type: ignore[arg-type]
+        for number in range(5):
+            session._deliver({**big, "number": number}, None)
+        stream = session.listen()
+        assert stream is not None
+        assert (await stream.get(None) or {})["number"] == 4
+
+    asyncio.run(main())
+
+
 def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_front, "QUIET", 0.01)
 
@@ -239,6 +263,26 @@ def test_a_message_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.Mo
         asked = front.ask("POST", "slow")
         await asked.done()
         assert asked.status == 408
+
+    run(script)
+
+
+def test_a_session_whose_processes_still_end_counts_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever opens and leaves in turns has more processes than sessions are allowed."""
+    monkeypatch.setattr(http_front, "MAX_SESSIONS", 1)
+    go = threading.Event()
+
+    async def script(front: PlayedFront) -> None:
+        session, played = await front.session()
+        monkeypatch.setattr(played, "leave", lambda _: go.wait(30))
+        ending = front.ask("DELETE", mcp_session_id=session)
+        await until(lambda: front.front._ending)
+        asked = front.ask("POST", HANDSHAKE)
+        await asked.done()
+        assert asked.status == 503
+        go.set()
+        await ending.done()
+        await front.session()
 
     run(script)
 

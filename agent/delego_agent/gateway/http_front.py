@@ -256,7 +256,7 @@ class Front:
             raise _Refused(400, answer["error"]["message"], code=error.code, about=answer["id"]) from None
 
     async def _initialize(self, asked: _Asked, message: Message, receive: Receive, send: Send) -> None:
-        if len(self._sessions) >= MAX_SESSIONS:
+        if len(self._sessions) + len(self._ending) >= MAX_SESSIONS:  # both have processes
             raise _Refused(503, f"{MAX_SESSIONS} sessions are open", code=UNAVAILABLE, about=message["id"])
         session_id = secrets.token_hex(16)
         session = Session(session_id, self._make_session, self._lost, self._log)
@@ -278,8 +278,8 @@ class Front:
     async def _without_session(self, asked: _Asked, message: Message, receive: Receive, send: Send) -> None:
         if asked.session is not None:
             raise _Refused(400, f"a request without a handshake has no {SESSION}", about=message.get("id"))
-        if "method" in message and "id" not in message:
-            await _answer(send, 202, None, {})  # nothing is said by notifications in this era
+        if "method" not in message or "id" not in message:
+            await _answer(send, 202, None, {})  # neither notices nor answers say anything in this era
             return
         if era_of(message) is None:
             text = "a request without a handshake names its version in '_meta'"
