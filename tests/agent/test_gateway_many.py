@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from delego_agent.gateway.hub import _told_apart
+from delego_agent.gateway.hub import Hub, _told_apart
 from delego_agent.gateway.servers import ServersError, read_servers
 from mcp_lines import HERE, Gateway, effects_of, make_home, person
 from mcp_script import SERVER, client
@@ -194,3 +194,16 @@ def test_a_command_or_a_file_is_wanted(home: Path, tmp_path: Path, words: list[s
     command = (sys.executable, "-m", "delego_cli", "--home", str(home), "mcp-gateway", "run", *words)
     gateway = Gateway(home, tmp_path / "x", (), command=command)
     assert gateway.ended() in (1, 2)
+
+
+def test_a_server_takes_back_what_it_asked_and_nothing_that_another_one_asked() -> None:
+    seen: list[Any] = []
+    hub = Hub(lambda message, _: seen.append(message), print, adds_task=False)
+    one, two = hub.sink("one"), hub.sink("two")
+    one({"jsonrpc": "2.0", "id": 5, "method": "elicitation/create"}, None)
+    shown = seen.pop()["id"]
+    for asked in (shown, 5, "5"):
+        two({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": asked}}, None)
+    assert seen == []
+    one({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}, None)
+    assert [message["params"]["requestId"] for message in seen] == [shown]

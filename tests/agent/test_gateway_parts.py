@@ -332,6 +332,42 @@ def test_what_a_server_sends_that_is_not_passed_on(
     assert len(log) == 2
 
 
+def test_a_server_that_asks_without_end_is_refused_and_what_it_takes_back_counts_no_more(
+    lone: tuple[Relay, list[Any]], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "MAX_ASKED", 2)
+    relay, answers = lone
+    server = start("import time; time.sleep(600)")
+    relay.server = server
+    told: list[Any] = []
+    monkeypatch.setattr(relay, "_send_quietly", told.append)
+
+    def asks(one: int) -> None:
+        relay.from_server(server, {"jsonrpc": "2.0", "id": one, "method": "roots/list"}, None)
+
+    for one in range(3):
+        asks(one)
+    assert [message["id"] for message in told] == [2]
+    taken_back = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 0}}
+    relay.from_server(server, taken_back, None)
+    asks(3)
+    assert [message["id"] for message in answers if "id" in message] == [0, 1, 3]
+
+
+def test_a_server_that_answers_nothing_is_not_asked_without_end(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request that a client cancels again costs a thread for a while."""
+    monkeypatch.setattr("delego_agent.gateway.process.MAX_OPEN", 2)
+    server = start("import time; time.sleep(600)")
+    for one in range(2):
+        server.send({**PING, "id": one})
+    with pytest.raises(ServerError, match="owes 2 answers"):
+        server.send({**PING, "id": 2})
+    server.give_up(0, "cancelled")
+    server.send({**PING, "id": 2})
+
+
 def test_a_server_whose_list_of_tools_is_none_gets_no_calls(
     lone: tuple[Relay, list[Any]], start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

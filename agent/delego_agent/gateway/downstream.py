@@ -137,6 +137,9 @@ class Tickets:
             self._open.clear()
         return tickets
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def ids(self) -> list[RequestId]:
         with self._mutex:
             return [ticket.message["id"] for ticket in self._open.values()]

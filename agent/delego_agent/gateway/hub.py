@@ -290,6 +290,16 @@ class Hub:
                 own = f"delego-{name}-{next(self._numbers)}"
                 self._asked[own] = (name, message["id"])
             message = {**message, "id": own}
+        elif message["method"] == "notifications/cancelled":
+            # Of what this server has asked, under the id that the client knows; never of another server's.
+            params = fields_of(message.get("params"))
+            asked = (name, params.get("requestId"))
+            with self._mutex:
+                own = next((one for one, who in self._asked.items() if _same(who, asked)), "")
+                self._asked.pop(own, None)
+            if not own:
+                return
+            message = {**message, "params": {**params, "requestId": own}}
         self._to_client(message, about)
 
     def _tell(self, name: str, message: Message) -> None:
@@ -316,6 +326,10 @@ class _Waiter:
     def wait(self) -> Message:
         self._event.wait(WAIT)
         return self._message
+
+
+def _same(one: tuple[str, object], other: tuple[str, object]) -> bool:
+    return one == other and type(one[1]) is type(other[1])
 
 
 def _told_apart(items: list[tuple[str, str]]) -> list[str]:

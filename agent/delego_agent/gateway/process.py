@@ -34,6 +34,7 @@ from delego_agent.gateway.wire import (
 )
 
 MAX_QUEUED: Final = 32 * 1024 * 1024  # bytes that wait for a server that does not read
+MAX_OPEN: Final = 1024  # requests without an answer
 PATIENCE: Final = 2.0  # seconds for a server to end by itself, and again after it was asked to
 _AT_ONCE: Final = sys.platform != "win32"  # where a pipe can be told not to block
 
@@ -110,6 +111,8 @@ class ProcessServer:
             if self._queued + len(data) > MAX_QUEUED:
                 raise ServerError(f"server {self.name!r} does not read what it is sent")
             if ticket.is_request:
+                if len(self._tickets) >= MAX_OPEN:
+                    raise ServerError(f"server {self.name!r} owes {MAX_OPEN} answers")
                 self._tickets.add(ticket)
                 ticket.abandon = partial(self.give_up, message["id"])
             rest = data if self._queued else self._write_some(ticket, data)

@@ -37,6 +37,7 @@ from delego_agent.gateway.wire import (
 
 INSTRUCTION: Final = "delego/instruction"
 MAX_CALLS: Final = 256  # guarded calls at a time, those that wait for a person included
+MAX_ASKED: Final = 1000  # requests of a server without an answer
 CANCEL_GRACE: Final = 5.0  # seconds for a server to answer a call that was cancelled
 
 # Takes one message for the client; and the id of the client's request that it belongs to, where one can tell.
@@ -286,7 +287,8 @@ class Relay:
         """What a vendor made up is decided like a request; nobody waits for a person about it."""
         named = name_request(self.downstream().name, message["method"], message.get("params", {}))
         instruction = self._task or self._instruction
-        call = Call(named, Forwarding(lambda: self._to_server(message)), instruction, lambda *_: None)
+        sent = _without_words(message)
+        call = Call(named, Forwarding(lambda: self._to_server(sent)), instruction, lambda *_: None)
         call.left.set()
         answer = self._gate.pass_through(call)
         if isinstance(answer, Refusal):
@@ -330,15 +332,25 @@ class Relay:
                 self._send_quietly(error_answer(message["id"], METHOD_NOT_FOUND, text))
                 return
             with self._mutex:
-                taken = key in self._asked
-                self._asked.add(key)
+                taken, full = key in self._asked, len(self._asked) >= MAX_ASKED
+                if not full:
+                    self._asked.add(key)
             if taken:
                 self._log(f"server {server.name!r} asks twice with the id {message['id']!r:.80}; dropped")
+                return
+            if full:
+                text = f"{MAX_ASKED} requests of this server have no answer yet"
+                self._send_quietly(error_answer(message["id"], UNAVAILABLE, text))
                 return
         elif method == "notifications/progress":
             about = server.asker(fields_of(message.get("params")).get("progressToken"))
             if about is None:
                 return  # of nothing, or of what has ended
+        elif method == "notifications/cancelled":
+            asked = fields_of(message.get("params")).get("requestId")
+            if is_id(asked):
+                with self._mutex:
+                    self._asked.discard(key_of(asked))
         elif method == "notifications/tools/list_changed":
             self._book.forget()
         elif not method.startswith("notifications/") and not is_vendors(method):
