@@ -12,6 +12,7 @@ from typing import Final
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS: Final = 512
+BACKLOG: Final = 128  # connections that are taken before the first of them is looked at
 HEAD_TIME: Final = 10.0  # seconds in which a whole request line and all headers have to be there
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import signal
 import socket
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
@@ -116,3 +118,20 @@ def test_connections_that_say_nothing_are_bounded_and_the_server_outlives_them(t
             idle[0].sendall(b"GET /mcp HTTP/1.1\r\nHost: elsewhere\r\n\r\n")
             assert idle[0].recv(12) == b"HTTP/1.1 421"
         assert server.stop() == 0
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another process's limits are set on Linux")
+def test_a_burst_of_connections_does_not_take_all_descriptors(tmp_path: Path) -> None:
+    with http_server(new_home(tmp_path)) as server:
+        limits = (800, resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[1])
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+        server.process.send_signal(signal.SIGSTOP)
+        with ExitStack() as opened:
+            for _ in range(950):
+                one = opened.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.1", server.port))
+            server.process.send_signal(signal.SIGCONT)
+            opened.pop_all().close()
+        assert server.stop() == 0
+    assert len(server.log) == 1  # where it listens; no accept failed

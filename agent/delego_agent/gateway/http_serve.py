@@ -54,7 +54,7 @@ def serve_http(
         import uvicorn
     except ModuleNotFoundError:
         raise MissingExtra("--http needs uvicorn; install delego-spec[mcp]") from None
-    from delego_agent.connections import Bounded
+    from delego_agent.connections import BACKLOG, Bounded
 
     fill_closed_streams()
     bound = _bind(check_bind(http.host), http.port)
@@ -75,6 +75,7 @@ def serve_http(
                 uvicorn.Config(
                     front,
                     http=Bounded,
+                    backlog=BACKLOG,
                     ws="none",
                     loop="asyncio",
                     lifespan="off",

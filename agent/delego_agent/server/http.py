@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from delego_agent.connections import Bounded
+from delego_agent.connections import BACKLOG, Bounded
 from delego_agent.gateway.wire import MAX_FROM_CLIENT, WireError, encode, error_answer, parse
 from delego_agent.loopback import host_allowed, origin_allowed
 from delego_agent.server.door import Log
@@ -142,6 +142,7 @@ async def serve_http(
         config = uvicorn.Config(
             Guard(app, port, options.token),
             http=Bounded,
+            backlog=BACKLOG,
             ws="none",
             loop="asyncio",
             lifespan="on",
