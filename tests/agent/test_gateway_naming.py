@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from delego_agent.gateway.naming import (
     INPUT_RESPONSES,
+    OTHER_PARAMS,
     REQUEST_STATE,
     NamingError,
     name_request,
@@ -132,6 +133,27 @@ def test_what_names_nothing_is_refused(method: str, params: dict[str, Any]) -> N
 def test_a_servers_name_becomes_an_authority(given_name: str, wanted: str) -> None:
     assert server_name(given_name) == wanted
     assert find_hazards(Action("x", "CALL", f"mcp://{wanted}/a", {})) == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "pay", "arguments": {"amount": 1}}),
+        ("resources/read", {"uri": "a://b"}),
+        ("prompts/get", {"name": "greet"}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"a": 1}}),
+    ],
+)
+def test_a_yes_to_a_request_does_not_cover_members_that_mcp_does_not_know(
+    method: str, params: dict[str, Any]
+) -> None:
+    plain, more = action(method, params), action(method, {**params, "override": {"amount": 1000}})
+    assert plain.fingerprint != more.fingerprint
+    assert more.params[OTHER_PARAMS] == {"override": {"amount": 1000}}
+    assert action(method, {**params, "_meta": {"progressToken": 1}}).fingerprint == plain.fingerprint
+    if method == "tools/call":
+        with pytest.raises(NamingError):
+            action(method, {"name": "pay", "arguments": {OTHER_PARAMS: {}}, "override": 1})
 
 
 @pytest.mark.parametrize(

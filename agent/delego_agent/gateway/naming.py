@@ -25,6 +25,7 @@ from delego_agent.gateway.wire import Message
 INPUT_RESPONSES: Final = "delego/inputResponses"  # params of a call that answers a server's question
 REQUEST_STATE: Final = "delego/requestState"  # sha256 of the server's own words in such a call
 VENDOR_PARAMS: Final = "params"
+OTHER_PARAMS: Final = "delego/params"  # members of a request that MCP does not know; its server may
 
 _ESCAPED: Final = re.compile(r"[^A-Za-z0-9._-]")
 _ESCAPED_IN_URI: Final = re.compile(r"[^A-Za-z0-9._:@-]")
@@ -35,9 +36,15 @@ _DROPPED: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]")  # readers of 
 _CUTS: Final = re.compile(r"[;?#]")  # a segment ends here for who reads on
 _ROUNDS: Final = 8  # of percent-decoding that are looked through
 
-GUARDED: Final = frozenset(
-    {"tools/call", "resources/read", "resources/subscribe", "prompts/get", "completion/complete"}
-)
+_MEMBERS: Final = {  # what is decided as URL or params; the rest has names of its own
+    "tools/call": frozenset({"name", "arguments"}),
+    "resources/read": frozenset({"uri"}),
+    "resources/subscribe": frozenset({"uri"}),
+    "prompts/get": frozenset({"name", "arguments"}),
+    "completion/complete": frozenset({"ref", "argument", "context"}),
+}
+_ELSEWHERE: Final = frozenset({"_meta", "inputResponses", "requestState"})
+GUARDED: Final = frozenset(_MEMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ def name_request(server: str, method: str, params: Message) -> Named:
     else:
         url = f"mcp://{server}/method/{'/'.join(_segment(part) for part in method.split('/'))}"
         named = Named("SEND", url, {VENDOR_PARAMS: _without_meta(params)} if params else {})
-    return _with_answers(named, params)
+    return _with_the_rest(named, method, params)
 
 
 def server_name(name: str) -> str:
@@ -90,11 +97,14 @@ def _completion(server: str, params: Message) -> Named:
     return Named("COMPLETE", f"mcp://{server}/{path}", rest)
 
 
-def _with_answers(named: Named, params: Message) -> Named:
+def _with_the_rest(named: Named, method: str, params: Message) -> Named:
     """A call that is made again with answers to the server's questions is another action than the first one:
-    a yes to the call alone does not cover what is answered.
+    a yes to the call alone does not cover what is answered. The same goes for members that MCP does not know.
     """
     answers: Message = {}
+    known = _MEMBERS.get(method, params.keys()) | _ELSEWHERE
+    if others := {name: value for name, value in params.items() if name not in known}:
+        answers[OTHER_PARAMS] = others
     if "inputResponses" in params:
         answers[INPUT_RESPONSES] = params["inputResponses"]
     if "requestState" in params:
