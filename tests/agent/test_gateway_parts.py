@@ -387,6 +387,27 @@ def test_a_server_whose_list_of_tools_is_none_gets_no_calls(
     assert "did not list its tools in time" in json.dumps(answers)
 
 
+def test_a_list_of_tools_without_an_end_is_bounded_in_bytes_and_in_time(
+    lone: tuple[Relay, list[Any]], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, answers = lone
+    answer = (
+        "{'jsonrpc': '2.0', 'id': json.loads(line)['id'],"
+        " 'result': {'tools': [{'name': 'a', 'x': 'y' * 100}], 'nextCursor': 'x'}}"
+    )
+    relay.server = start(f"import json, sys\nfor line in sys.stdin: print(json.dumps({answer}), flush=True)")
+    with monkeypatch.context() as patched:
+        patched.setattr("delego_agent.gateway.toolbook.MAX_LISTED", 1000)
+        tell(relay, "tools/call", {"name": "a"}, id=5)
+        relay.drain(PATIENCE)
+    assert "more than 1000 bytes" in json.dumps(answers)
+    monkeypatch.setattr("delego_agent.gateway.toolbook.MAX_PAGES", 10**9)
+    monkeypatch.setattr("delego_agent.gateway.toolbook.LIST_TIMEOUT", 0.3)
+    tell(relay, "tools/call", {"name": "a"}, id=6)
+    relay.drain(PATIENCE)
+    assert "did not list its tools in time" in json.dumps(answers)
+
+
 def test_the_same_name_listed_twice_with_other_words_is_never_what_was_trusted(
     tmp_path: Path, log: list[str]
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -38,7 +39,7 @@ LISTS: Final = {  # method: (the member of its result, what its items are told a
 }
 NAMED: Final = {"tools/call": "tools/list", "prompts/get": "prompts/list"}
 BY_URI: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
-WAIT: Final = 60.0  # seconds for one page of one server
+WAIT: Final = 60.0  # seconds for one list of one server
 MAX_PAGES: Final = 200
 
 
@@ -248,8 +249,9 @@ class Hub:
     def _pages(self, name: str, message: Message) -> list[Message]:
         pages: list[Message] = []
         params = dict(message.get("params", {}))
+        deadline = time.monotonic() + WAIT
         while len(pages) < MAX_PAGES:
-            answer = self._ask(name, {**message, "params": params}).wait()
+            answer = self._ask(name, {**message, "params": params}).wait(deadline - time.monotonic())
             result = answer.get("result")
             if type(result) is not dict:
                 error = fields_of(answer.get("error"))
@@ -323,8 +325,8 @@ class _Waiter:
         self._message = message
         self._event.set()
 
-    def wait(self) -> Message:
-        self._event.wait(WAIT)
+    def wait(self, timeout: float | None = None) -> Message:
+        self._event.wait(WAIT if timeout is None else max(0.0, timeout))
         return self._message
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from typing import Any, Final, Literal, TypeAlias
 
 from delego_agent.gateway.downstream import Downstream, Log, ServerError
 from delego_agent.gateway.naming import fields_of
 from delego_agent.gateway.pins import Pins, PinStore, definition, definition_digest
 from delego_agent.gateway.replies import Refusal
-from delego_agent.gateway.wire import Message
+from delego_agent.gateway.wire import Message, encode
 
 Pinning: TypeAlias = Literal["first", "ask", "off"]
 
 BEGIN_TASK: Final = "delego_begin_task"
 MAX_PAGES: Final = 200
-LIST_TIMEOUT: Final = 30.0  # seconds for one page
+LIST_TIMEOUT: Final = 30.0  # seconds for all pages
+MAX_LISTED: Final = 16 * 1024 * 1024  # bytes of all pages
 
 TASK_TOOL: Final[Message] = {
     "name": BEGIN_TASK,
@@ -168,7 +170,8 @@ def _all_tools(server: Downstream, request: Message) -> dict[str, Message]:
     meta = fields_of(fields_of(request.get("params")).get("_meta"))
     era = {name: value for name, value in meta.items() if name.startswith("io.modelcontextprotocol/")}
     tools: list[Any] = []
-    cursor = None
+    cursor, size = None, 0
+    deadline = time.monotonic() + LIST_TIMEOUT
     for _ in range(MAX_PAGES):
         params: Message = {} if cursor is None else {"cursor": cursor}
         if era:
@@ -176,13 +179,16 @@ def _all_tools(server: Downstream, request: Message) -> dict[str, Message]:
         page_id = f"delego-{secrets.token_hex(8)}"
         page: Message = {"jsonrpc": "2.0", "id": page_id, "method": "tools/list", "params": params}
         ticket = server.send(page)
-        if not ticket.wait(LIST_TIMEOUT):
+        if not ticket.wait(deadline - time.monotonic()):
             server.give_up(page_id, "it did not list its tools in time")
         result = (ticket.answer or {}).get("result")
         if type(result) is not dict or type(result.get("tools")) is not list:
             why = ticket.failure or "its answer to tools/list is none"
             raise ServerError(f"server {server.name!r} does not list its tools: {why}")
         tools += result["tools"]
+        size += len(encode(result))
+        if size > MAX_LISTED:
+            raise ServerError(f"server {server.name!r} lists more than {MAX_LISTED} bytes of tools")
         cursor = result.get("nextCursor")
         if type(cursor) is not str:
             return _by_name(tools)
