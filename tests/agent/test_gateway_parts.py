@@ -318,6 +318,20 @@ def test_more_calls_than_a_gateway_holds_are_refused(
     assert "wait already" in answers[0]["error"]["message"]
 
 
+def test_a_call_for_which_there_is_no_thread_is_answered_and_ends_nothing(
+    lone: tuple[Relay, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    relay, answers = lone
+    monkeypatch.setattr(relay_module, "start", no_more)
+    tell(relay, "tools/call", {"name": "a"}, id=5)
+    tell(relay, "acme/x")
+    assert "not sent: can't start new thread" in answers[0]["error"]["message"]
+    assert relay._calls == 0
+
+
 def test_what_a_server_sends_that_is_not_passed_on(
     lone: tuple[Relay, list[Any]], log: list[str], start: Start
 ) -> None:

@@ -415,7 +415,14 @@ class Relay:
                     self._calls -= 1
                     self._idle.notify_all()
 
-        start(guarded)
+        try:
+            start(guarded)
+        except RuntimeError as error:  # no more threads: nothing was decided
+            with self._idle:
+                self._calls -= 1
+            self._log(str(error))
+            if "id" in message:
+                self._reply(message, error_answer(message["id"], UNAVAILABLE, f"not sent: {error}"))
 
 
 def refuse_line(error: WireError, open_ids: Collection[tuple[bool, RequestId]]) -> Message:
