@@ -8,12 +8,14 @@ import http.client
 import io
 import json
 import os
+import select
 import shlex
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -225,6 +227,43 @@ def test_a_client_that_does_not_read_does_not_keep_it_from_ending(home: Path) ->
         process.stdout.read(1)
         process.stdin.close()
         assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("how", ["it leaves", "a signal comes"])
+def test_a_client_that_only_writes_is_not_read_without_end(home: Path, how: str) -> None:
+    """It made the server fill the memory, deaf to SIGTERM, and go on after the client had gone."""
+    process = subprocess.Popen(command(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    os.set_blocking(process.stdin.fileno(), False)
+    pings = b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"ping"}\n' % number for number in range(1_000))
+    written, ended = 0, time.monotonic() + PATIENCE
+    try:
+        while select.select([], [process.stdin], [], 1.0)[1]:  # until it has read nothing for a second
+            assert time.monotonic() < ended, f"{written} bytes were read, and not one answer"
+            with contextlib.suppress(BlockingIOError):
+                written += os.write(process.stdin.fileno(), pings)
+        if how == "it leaves":
+            process.stdout.close()
+        else:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def test_an_id_in_use_is_not_taken_twice(home: Path) -> None:
+    ask = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"delego_pending"}}\n'
+    done = subprocess.run(command(home), input=ask * 40, capture_output=True, timeout=PATIENCE, check=False)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 40
+    refused = [one["error"]["message"] for one in answers if one["id"] is None]
+    assert refused
+    assert {text.partition(" is in use")[0] for text in refused} == {"the id 7"}
 
 
 def post(
