@@ -93,6 +93,16 @@ def test_the_verb_lists_trusts_and_forgets(tmp_path: Path, capsys: pytest.Captur
     assert '"forgotten": ["a"]' in delego("forget", "a", "--json")
 
 
+@pytest.mark.parametrize("verb", ["trust", "forget"])
+def test_a_server_that_was_never_seen_is_an_error_not_a_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["--home", str(make_home(tmp_path)), "tools", verb, "nope"])
+    assert ended.value.code != 0
+    assert "nothing is known of a server 'nope'" in capsys.readouterr().err
+
+
 def test_a_file_too_large_or_a_name_that_is_a_folder_is_an_error_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

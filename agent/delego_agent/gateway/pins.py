@@ -111,14 +111,15 @@ class PinStore:
     def trust(self, server: str, tool: str | None = None) -> tuple[str, ...]:
         """Trust what is held of one tool, or of all; returns which. Raises PinError."""
         with self._changing(server) as pins:
-            known = Pins() if pins is None else pins
-            if tool is not None and tool not in known.held and tool not in known.trusted:
+            if pins is None:
+                raise PinError(f"nothing is known of a server {server!r}")
+            if tool is not None and tool not in pins.held and tool not in pins.trusted:
                 raise PinError(f"nothing is known of a tool {tool!r:.80} of server {server!r}")
-            names = [name for name in known.held if tool in (None, name)]
+            names = [name for name in pins.held if tool in (None, name)]
             for name in names:
-                known.trusted[name] = known.held.pop(name)
+                pins.trusted[name] = pins.held.pop(name)
             if names:
-                self._save(server, known)
+                self._save(server, pins)
         return tuple(sorted(names))
 
     def forget(self, server: str, tool: str | None = None) -> tuple[str, ...]:
