@@ -84,8 +84,10 @@ class Made:
 def read_calls(path: Path) -> list[Call]:
     """Raises CannotRun."""
     calls = []
+    number = 0
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
+            number += 1
             row = json.loads(line)
             action = row["action"]
             scheme, _, rest = action["url"].partition("://")
@@ -96,8 +98,14 @@ def read_calls(path: Path) -> list[Call]:
                 raise CannotRun(f"{path}: the kind {row['kind']!r:.80} is neither 'user' nor 'injection'")
             attack = None if row["kind"] == "user" else "unknown"
             calls.append(Call(suite, row["task"], tool, action["params"], action["instruction"], attack))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CannotRun(f"cannot read the calls in {path}: {error!r:.200}") from None
+    except OSError as error:
+        raise CannotRun(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CannotRun(f"{path} is no text in UTF-8; it should have one call a line, as JSON") from None
+    except KeyError as error:
+        raise CannotRun(f"{path}, line {number}: {error} is missing") from None
+    except (ValueError, TypeError):
+        raise CannotRun(f"{path}, line {number}: no call, written as JSON") from None
     if not calls:
         raise CannotRun(f"{path} has no calls")
     return calls

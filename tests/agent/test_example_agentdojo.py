@@ -222,8 +222,8 @@ def test_a_rule_that_is_told_to_ask_asks_and_what_nobody_approves_does_not_run(
     ("text", "says"),
     [
         ("", "has no calls"),
-        ("{\n", "cannot read the calls in"),
-        ("{}\n", "KeyError('action')"),
+        (line() + "{\n", "calls.jsonl, line 2: no call, written as JSON"),
+        ("{}\n", "calls.jsonl, line 1: 'action' is missing"),
         (line(kind="other"), "the kind 'other' is neither 'user' nor 'injection'"),
         (line().replace("banking/", "mail/"), "'mcp://mail/get_balance' is no call of the bank or the chat"),
         (line(kind="injection"), "nothing could carry an attack"),
@@ -240,6 +240,20 @@ def test_calls_that_cannot_be_made_are_named_in_one_line(
     assert printed.err.startswith("could not run: ")
     assert says in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_read_is_said_in_plain_words(
+    example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\x00")
+    for path, says in (
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "directory"),
+        (binary, "no text in UTF-8"),
+    ):
+        assert example.main([str(path)]) == 1
+        assert says in capsys.readouterr().err
 
 
 def test_a_rule_that_is_not_there_cannot_ask(example: ModuleType) -> None:
