@@ -235,6 +235,8 @@ def test_a_client_that_only_writes_is_not_read_without_end(home: Path, how: str)
     process = subprocess.Popen(command(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
+    os.write(process.stdin.fileno(), b'{"jsonrpc":"2.0","id":"first","method":"ping"}\n')
+    process.stdout.read(1)  # it has begun, and takes signals
     os.set_blocking(process.stdin.fileno(), False)
     pings = b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"ping"}\n' % number for number in range(1_000))
     written, ended = 0, time.monotonic() + PATIENCE
