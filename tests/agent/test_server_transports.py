@@ -165,18 +165,21 @@ def test_a_signal_ends_it_while_a_call_waits_without_a_traceback(home: Path) -> 
     assert server.log == []
 
 
-@pytest.mark.parametrize("number", [None, signal.SIGTERM])
-def test_a_call_that_waits_comes_back_when_the_server_on_standard_streams_ends(
-    home: Path, number: int | None
-) -> None:
+@pytest.mark.parametrize("how", ["input", "signal", "signal and input", "input and signal"])
+def test_a_call_that_waits_comes_back_when_the_server_on_standard_streams_ends(home: Path, how: str) -> None:
     with lines(home, "--hold", "60") as server:
         server.begin()
         waits = server.tool(PROPOSE, **ORDER)
         while not receipts(home):
             server.ask("ping")
-        if number is not None:
-            server.process.send_signal(number)
-        assert server.ended() == 0  # with its input closed
+        assert server.process.stdin is not None
+        for what in how.split(" and "):
+            if what == "signal":
+                server.process.send_signal(signal.SIGTERM)
+            else:
+                server.process.stdin.close()
+        assert server.process.wait(PATIENCE) == 0
+        assert server.ended() == 0
         document = server.answer(waits)["result"]["structuredContent"]
     assert document["status"] == "needs_approval"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import signal
 import sys
@@ -49,8 +50,10 @@ def serve_stdio(home: Path, options: ServerOptions, *, opens: OpenAuthorizer = H
             task = asyncio.ensure_future(serve_streams(front.server(), source, sink, left, front.leave))
             loop = asyncio.get_running_loop()
 
+            signals = itertools.count()
+
             def stop() -> None:
-                if left.is_set():  # the second time nothing is waited for
+                if next(signals):  # the second signal; that the client has left as well is none
                     task.cancel()
                 left.set()
 
