@@ -34,6 +34,16 @@ rules:
     constraints: { rate_limit: { max: 100000000, per: day } }
 """
 )
+TRANSFER_POLICY: Final = """\
+default: deny
+forbidden:
+  - { name: no-closing, match: { host: bank, path: "/close*" } }
+rules:
+  - name: own-accounts
+    decision: allow
+    match: { method: CALL, host: bank, path: /transfer }
+    constraints: { amount: { field: amount, max: 5000, currency: USD } }
+"""
 
 
 def read_action() -> Action:

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from benchmarks.material import TRANSFER_POLICY
 from benchmarks.measure import Figure
 from delego_authorizer import init_home
 
@@ -23,21 +24,11 @@ CALLERS: Final = 8
 ROUNDS: Final = 25
 CALLS: Final = 10  # of each caller in a round
 SERVER: Final = [sys.executable, "-m", "benchmarks.mcp_http_child"]
-POLICY: Final = """\
-default: deny
-forbidden:
-  - { name: no-closing, match: { host: bank, path: "/close*" } }
-rules:
-  - name: own-accounts
-    decision: allow
-    match: { method: CALL, host: bank, path: /transfer }
-    constraints: { amount: { field: amount, max: 5000, currency: USD } }
-"""
 
 
 def mcp_http(folder: Path, _: int) -> list[Figure]:
     """Eight concurrent callers through the gateway, each call with its two durable receipts, and directly."""
-    home = init_home(folder / "home", approver="user:owner", policy_text=POLICY).path
+    home = init_home(folder / "home", approver="user:owner", policy_text=TRANSFER_POLICY).path
     with ExitStack() as stack:
         port = int(stack.enter_context(_process(SERVER)))
         direct = f"http://127.0.0.1:{port}/mcp"

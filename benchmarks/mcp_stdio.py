@@ -11,28 +11,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.material import ROW, bare_database
+from benchmarks.material import ROW, TRANSFER_POLICY, bare_database
 from benchmarks.measure import Figure, in_turns
 from delego_authorizer import init_home
 
 ROUNDS: Final = 1000
 WARM: Final = 1500  # commits before anything is timed: logs have come round once, and grow no more
 SERVER: Final = [sys.executable, "-m", "benchmarks.mcp_child"]
-POLICY: Final = """\
-default: deny
-forbidden:
-  - { name: no-closing, match: { host: bank, path: "/close*" } }
-rules:
-  - name: own-accounts
-    decision: allow
-    match: { method: CALL, host: bank, path: /transfer }
-    constraints: { amount: { field: amount, max: 5000, currency: USD } }
-"""
 
 
 def mcp_stdio(folder: Path, _: int) -> list[Figure]:
     """An allowed call through the gateway (two durable receipts) and directly, against a bare commit."""
-    home = init_home(folder / "home", approver="user:owner", policy_text=POLICY).path
+    home = init_home(folder / "home", approver="user:owner", policy_text=TRANSFER_POLICY).path
     gateway = [sys.executable, "-m", "delego_cli", "mcp-gateway", "--home", str(home), "--server", "bank"]
     with ExitStack() as stack:
         direct = stack.enter_context(_client(SERVER))
