@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -99,7 +100,7 @@ class Exchange:
         return request_id
 
 
-class Channel:
+class Channel(ABC):
     """One client, or all those without a session."""
 
     def __init__(self, make: MakeBackend, on_lost: Callable[[Channel], None], log: Log) -> None:
@@ -142,8 +143,9 @@ class Channel:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever would want to know
             self._loop.call_soon_threadsafe(run, *arguments)
 
+    @abstractmethod
     def _deliver(self, message: Message, about: RequestId | None) -> None:
-        raise NotImplementedError
+        """Hand a message of the relays to whoever it is for; on the event loop."""
 
 
 class Session(Channel):
